@@ -43,6 +43,12 @@ export function parseCheckpointText(text: string): Checkpoint {
 
 export type Cosignature = { readonly key: VerifierKey; readonly time: number }
 
+/** The log's own key (type 01, its name is the origin) and the witnesses whose lines count. */
+export type CheckpointKeys = {
+  readonly log: VerifierKey
+  readonly witnesses?: readonly VerifierKey[]
+}
+
 /** A checkpoint whose log line holds. `cosignatures`: of the witnesses asked about, in their lines' order. */
 export type OpenedCheckpoint = Checkpoint & {
   readonly note: SignedNote
@@ -57,7 +63,7 @@ export type OpenedCheckpoint = Checkpoint & {
 export function openCheckpoint(
   verify: Verify,
   bytes: Uint8Array,
-  keys: { readonly log: VerifierKey; readonly witnesses?: readonly VerifierKey[] },
+  keys: CheckpointKeys,
 ): OpenedCheckpoint {
   const note = parseNote(bytes)
   const checkpoint = parseCheckpointText(note.text)

@@ -48,6 +48,8 @@ export const limits = {
   seqGapSeconds: 3_600, // after this a missing number is a finding
   checkpointAgeSecondsMax: 600, // a live log older than this cannot be judged
   bundleEntries: 256,
+  policyItemsMax: 32, // logs, witnesses and groups each: other readers promise no more
+  forkFileBytesMax: 2_097_152, // two notes of 512 KiB in JSON spelling
 
   // Directory
   statementBytesMax: 60_000, // stands in one log entry; a roster of 256 members is 20 KB
@@ -77,6 +79,7 @@ export const limits = {
   windowBytesMin: 16_384, // unacknowledged bulk: max(this, rate × windowMs)
   windowMs: 250,
   windowBytesMax: 1_048_576, // what a link may have unacknowledged at most
+  bodyPartBytesMax: 131_072, // one step of an attachment's transfer: what a break repeats
   streamsMax: 256, // messages in transit on one link and direction
 
   // Receipts and ids

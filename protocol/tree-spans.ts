@@ -24,7 +24,7 @@ export function inclusionSpans(index: number, size: number): readonly Span[] {
       from = middle
     }
   }
-  return spans.reverse()
+  return spans.toReversed()
 }
 
 /** The spans of a consistency path; none from size 0 and between equal sizes. */
@@ -49,7 +49,7 @@ export function consistencySpans(smallSize: number, largeSize: number): readonly
   }
   // Left of everything, the verifier has the last span already: it is the small tree itself.
   if (from > 0) spans.push({ from, to })
-  return spans.reverse()
+  return spans.toReversed()
 }
 
 export function inclusionPath(

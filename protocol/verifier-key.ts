@@ -19,9 +19,9 @@ export type VerifierKey = {
 
 export const noteKeyIdBytes = 4
 
-/** A key name is not empty and has no Unicode space, no `+` and no control character. */
+/** A key name is not empty and has no Unicode space and no `+`. */
 export function isKeyName(name: string): boolean {
-  return /^[^+\p{White_Space}\p{Cc}\p{Cs}]+$/u.test(name)
+  return /^[^+\p{White_Space}\p{Cs}]+$/u.test(name)
 }
 
 /** The first 4 bytes of H(name ‖ 0A ‖ type ‖ public key). */
