@@ -199,6 +199,34 @@ export function chosen<Table extends object, K extends keyof Table>(
   return table[key] as unknown as Codec<Infer<Table[K]>>
 }
 
+export type Tagged<Table> = {
+  readonly [Name in keyof Table]: { readonly name: Name } & Omit<Infer<Table[Name]>, "kind">
+}[keyof Table]
+
+/**
+ * A closed set of records whose first field `kind` is a literal: 1 for the table's first row, and so on.
+ * In our own values the row's name stands in `name` instead.
+ */
+export function tagged<Table extends object>(table: Table): Codec<Tagged<Table>> {
+  const rows = Object.entries(table) as readonly (readonly [string, Codec<object>])[]
+  return {
+    toValue(item) {
+      const { name, ...fields } = item as unknown as { readonly name: string }
+      const index = rows.findIndex(([row]) => row === name)
+      const codec = rows[index]?.[1]
+      if (codec === undefined) throw new RangeError(`${name} is not in the table`)
+      return codec.toValue({ ...fields, kind: index + 1 })
+    },
+    fromValue(found, field) {
+      const number: unknown = Array.isArray(found) ? found[0] : undefined
+      const row = typeof number === "number" ? rows[number - 1] : undefined
+      if (row === undefined) return refuse(field, "is of no known kind")
+      const { kind: _, ...fields } = row[1].fromValue(found, field) as { readonly kind: number }
+      return { ...fields, name: row[0] } as unknown as Tagged<Table>
+    },
+  }
+}
+
 /** Any value of the subset; what a document may hold. Copies bytes, sorts map keys when encoding. */
 export const value: Codec<Value> = {
   toValue: (item) => canonicalValue(item),

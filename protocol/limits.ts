@@ -66,6 +66,9 @@ export const limits = {
   prekeyKeepDays: 15, // longest lifetime of mail and one day
   statementExchangeSeconds: 60, // relays tell each other new statements this soon
   delegationDepthMax: 3,
+  bundledStatementsMax: 20_000, // a year of 196 members' statements
+  directoryBundleBytesMax: 33_554_432,
+  joinRequestBytesMax: 1_048_576,
 
   // Time
   clockSkewSecondsMax: 300,
