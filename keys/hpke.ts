@@ -34,7 +34,8 @@ function labeledExpand(
   return hkdfExpand("sha256", prk, info, length)
 }
 
-const pskIdHash = labeledExtract(noSalt, "psk_id_hash", emptyBytes)
+/** `psk_id_hash` of mode base, where there is no pre-shared key. */
+export const pskIdHash: Uint8Array = labeledExtract(noSalt, "psk_id_hash", emptyBytes)
 
 /** KeySchedule of mode base: the AEAD key (32 bytes) and nonce (12) of the first message. */
 export function keySchedule(

@@ -23,10 +23,10 @@ type Consistency = {
   readonly wantErr: boolean
 }
 
-function vectors<T>(folder: string): readonly { readonly name: string; readonly vector: T }[] {
+function vectors(folder: string): readonly { readonly name: string; readonly vector: unknown }[] {
   return sharedFiles(folder).map((name) => ({
     name,
-    vector: JSON.parse(new TextDecoder().decode(readShared(`${folder}/${name}`))) as T,
+    vector: JSON.parse(new TextDecoder().decode(readShared(`${folder}/${name}`))),
   }))
 }
 
@@ -35,7 +35,7 @@ const bytes = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64
 
 describe.skipIf(!haveSharedVectors)("transparency-dev/merkle", () => {
   it("agrees on all 98 inclusion proofs", () => {
-    const all = vectors<Inclusion>("merkle/inclusion")
+    const all = vectors("merkle/inclusion")
     expect(all).toHaveLength(98)
     for (const { name, vector } of all) {
       const verdict = verifyInclusion({
@@ -51,7 +51,7 @@ describe.skipIf(!haveSharedVectors)("transparency-dev/merkle", () => {
   })
 
   it("agrees on all 98 consistency proofs, but refuses the one whose roots have 12 bytes", () => {
-    const all = vectors<Consistency>("merkle/consistency")
+    const all = vectors("merkle/consistency")
     expect(all).toHaveLength(98)
     for (const { name, vector } of all) {
       const verdict = verifyConsistency({

@@ -10,7 +10,6 @@ import {
   type TiledTree,
 } from "../../protocol/tile-proofs.ts"
 import { parseTilePath, tilePath, tileWidth } from "../../protocol/tiles.ts"
-import { consistencyPath, inclusionPath } from "../../protocol/tree-spans.ts"
 import {
   appendToRange,
   emptyRange,
@@ -18,8 +17,7 @@ import {
   rangeRoot,
   treeRoot,
   verifyConsistency,
-  verifyInclusion,
-} from "../../protocol/tree.ts"
+  verifyInclusion, consistencyPath, inclusionPath } from "../../protocol/tree.ts"
 import { haveSharedVectors, readSharedVectors } from "../kit/shared-vectors.ts"
 
 type Vectors = {
