@@ -1,9 +1,6 @@
 // Which parts of a tree a proof consists of (RFC 6962 sections 2.1.1 and 2.1.2), so that it can be
 // made from leaf hashes in memory or from stored tiles alike. docs/PROTOCOL.md, "Trees".
 
-import type { Sha256 } from "./crypto-ports.ts"
-import { treeRoot } from "./tree.ts"
-
 /** Leaves `from` … `to − 1`; its root is one hash of a proof. `from` is a multiple of the power of two that covers it. */
 export type Span = { readonly from: number; readonly to: number }
 
@@ -50,31 +47,6 @@ export function consistencySpans(smallSize: number, largeSize: number): readonly
   // Left of everything, the verifier has the last span already: it is the small tree itself.
   if (from > 0) spans.push({ from, to })
   return spans.toReversed()
-}
-
-export function inclusionPath(
-  sha256: Sha256,
-  leafHashes: readonly Uint8Array[],
-  index: number,
-): readonly Uint8Array[] {
-  return pathOver(sha256, leafHashes, inclusionSpans(index, leafHashes.length))
-}
-
-/** From the tree of the first `smallSize` leaves to the tree of all. */
-export function consistencyPath(
-  sha256: Sha256,
-  leafHashes: readonly Uint8Array[],
-  smallSize: number,
-): readonly Uint8Array[] {
-  return pathOver(sha256, leafHashes, consistencySpans(smallSize, leafHashes.length))
-}
-
-function pathOver(
-  sha256: Sha256,
-  leafHashes: readonly Uint8Array[],
-  spans: readonly Span[],
-): readonly Uint8Array[] {
-  return spans.map(({ from, to }) => treeRoot(sha256, leafHashes.slice(from, to)))
 }
 
 /** The largest power of two below `count`. */

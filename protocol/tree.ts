@@ -6,6 +6,7 @@
 
 import { concat, emptyBytes, equalBytes } from "./bytes.ts"
 import type { Sha256 } from "./crypto-ports.ts"
+import { consistencySpans } from "./tree-spans.ts"
 
 export const hashBytes = 32
 
@@ -29,19 +30,67 @@ export function emptyRoot(sha256: Sha256): Uint8Array {
 
 /** The root over leaf hashes, in order. */
 export function treeRoot(sha256: Sha256, leafHashes: readonly Uint8Array[]): Uint8Array {
-  if (leafHashes.length === 0) return emptyRoot(sha256)
-  // Pairing neighbours and carrying an odd last one up gives the split at the largest power of two.
-  let row = leafHashes
-  while (row.length > 1) {
+  return treeRows(sha256, leafHashes).at(-1)?.[0] ?? emptyRoot(sha256)
+}
+
+/** The path of leaf `index`, its sibling first. */
+export function inclusionPath(
+  sha256: Sha256,
+  leafHashes: readonly Uint8Array[],
+  index: number,
+): readonly Uint8Array[] {
+  if (!Number.isInteger(index) || index < 0 || index >= leafHashes.length)
+    throw new RangeError(`no leaf ${index} in a tree of ${leafHashes.length}`)
+  return pathIn(treeRows(sha256, leafHashes), index)
+}
+
+/** The paths of all leaves, in order, for the work of one. */
+export function inclusionPaths(
+  sha256: Sha256,
+  leafHashes: readonly Uint8Array[],
+): readonly (readonly Uint8Array[])[] {
+  const rows = treeRows(sha256, leafHashes)
+  return leafHashes.map((_, index) => pathIn(rows, index))
+}
+
+type Rows = readonly (readonly Uint8Array[])[]
+
+/** Pairing neighbours and carrying an odd last one up gives the split at the largest power of two. */
+function treeRows(sha256: Sha256, leafHashes: readonly Uint8Array[]): Rows {
+  const rows: Uint8Array[][] = [[...leafHashes]]
+  for (let row = rows[0] ?? []; row.length > 1; row = rows.at(-1) ?? []) {
     const above: Uint8Array[] = []
     for (let i = 0; i < row.length; i += 2) {
       const left = row[i] ?? emptyBytes
       const right = row[i + 1]
       above.push(right === undefined ? left : nodeHash(sha256, left, right))
     }
-    row = above
+    rows.push(above)
   }
-  return row[0] ?? emptyBytes
+  return rows
+}
+
+function pathIn(rows: Rows, index: number): readonly Uint8Array[] {
+  const path: Uint8Array[] = []
+  let at = index
+  for (const row of rows) {
+    // A last one without a sibling was carried up: no hash of the path stands in this row.
+    const sibling = row[at % 2 === 0 ? at + 1 : at - 1]
+    if (sibling !== undefined) path.push(sibling)
+    at = half(at)
+  }
+  return path
+}
+
+/** From the tree of the first `smallSize` leaves to the tree of all. */
+export function consistencyPath(
+  sha256: Sha256,
+  leafHashes: readonly Uint8Array[],
+  smallSize: number,
+): readonly Uint8Array[] {
+  return consistencySpans(smallSize, leafHashes.length).map(({ from, to }) =>
+    treeRoot(sha256, leafHashes.slice(from, to)),
+  )
 }
 
 /**

@@ -13,8 +13,13 @@ import {
 } from "../../protocol/promise.ts"
 import { formatNote, signNote } from "../../protocol/signed-note.ts"
 import { encodeTlogProof, openTlogProof, parseTlogProof } from "../../protocol/tlog-proof.ts"
-import { consistencyPath, inclusionPath } from "../../protocol/tree-spans.ts"
-import { emptyRoot, leafHash, treeRoot } from "../../protocol/tree.ts"
+import {
+  emptyRoot,
+  leafHash,
+  treeRoot,
+  consistencyPath,
+  inclusionPath,
+} from "../../protocol/tree.ts"
 import {
   encodeAddCheckpoint,
   encodeWitnessSize,

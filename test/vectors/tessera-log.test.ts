@@ -34,7 +34,7 @@ describe.skipIf(!haveSharedVectors)("tlog/tessera-log", () => {
         edge = growth.edge
       }
       const checkpoint = signedCheckpoint(log, { size, root: edgeRoot(sha256, edge) })
-      expect(checkpoint, `checkpoint.${size}`).toEqual(
+      expect(checkpoint).toEqual(
         readShared(`tlog/tessera-log/checkpoint.${size}`),
       )
       expect(openCheckpoint(crypto.verify, checkpoint, { log: log.key }).size).toBe(size)
@@ -50,6 +50,6 @@ describe.skipIf(!haveSharedVectors)("tlog/tessera-log", () => {
     const published = sharedFiles("tlog/tessera-log/tile").map((path) => `tile/${path}`)
     expect([...written.keys()].toSorted()).toEqual(published)
     for (const [path, bytes] of written)
-      expect(bytes, path).toEqual(readShared(`tlog/tessera-log/${path}`))
+      expect(bytes).toEqual(readShared(`tlog/tessera-log/${path}`))
   })
 })
