@@ -4,7 +4,7 @@
 import { type Auth, type BatchSigner, batchLeaf, batchPae } from "../protocol/batch.ts"
 import { emptyBytes } from "../protocol/bytes.ts"
 import { limits } from "../protocol/limits.ts"
-import { inclusionPath, treeRoot } from "../protocol/tree.ts"
+import { inclusionPaths, treeRoot } from "../protocol/tree.ts"
 import { sha256 } from "./crypto.ts"
 import type { SigningKey } from "./signing-key.ts"
 
@@ -24,10 +24,11 @@ export function signBatch(
   const root = treeRoot(sha256, leaves)
   const signer: BatchSigner = { name, keyId: key.keyId }
   const signature = key.sign(batchPae(signer, items.length, root))
+  const paths = inclusionPaths(sha256, leaves)
   const auths = items.map(({ blind }, index) => ({
     index,
     size: items.length,
-    path: inclusionPath(sha256, leaves, index),
+    path: paths[index] ?? [],
     blind,
     signature,
   }))
