@@ -69,6 +69,7 @@ export const limits = {
   bundledStatementsMax: 20_000, // a year of 196 members' statements
   directoryBundleBytesMax: 33_554_432,
   joinRequestBytesMax: 1_048_576,
+  evidenceFileBytesMax: 67_108_864, // two directory logs of 196 members, in base64
 
   // Time
   clockSkewSecondsMax: 300,
@@ -76,14 +77,24 @@ export const limits = {
 
   // Links
   frameBytesMax: 262_144, // ws maxPayload
-  chunkBytes: 16_384, // a flash overtakes everything within one chunk
+  chunkBytes: 16_384, // at most; a flash overtakes everything within one chunk
+  chunksPerWindow: 4, // smaller chunks on slow links: several in transit, or the wire rests a round trip
   messageBytesMax: 1_572_864, // header, 256 leaves, body
   helloSeconds: 3, // connect-and-wait is ended
   windowBytesMin: 16_384, // unacknowledged bulk: max(this, rate × windowMs)
   windowMs: 250,
   windowBytesMax: 1_048_576, // what a link may have unacknowledged at most
   bodyPartBytesMax: 131_072, // one step of an attachment's transfer: what a break repeats
-  streamsMax: 256, // messages in transit on one link and direction
+  windowRoundTrips: 1.5, // on long paths the window is rate × this × round trip, else it would only shrink
+  rateSamples: 10, // the window follows the quickest of the last acknowledgements
+  streamsMax: 6, // messages in transit on one link and direction: one a lane
+  chunkChargeMin: 256, // what the smallest chunk costs its receiver; credit is counted in charges
+  creditBytes: 2_097_152, // unacknowledged in all: the largest window, and flash and control beyond it
+  unhandledBytesMax: 2_097_152, // received and not handled: beyond it nothing is acknowledged
+  laneQueueBytesMax: 2_097_152, // one largest message and more behind it; what waits further stays on disk
+  passedOverMax: 16, // then a lower lane gets one chunk: nothing starves, flash keeps 16 of 17
+  pingAfterMs: 10_000, // NATs forget quiet connections after 30 s and more
+  deadAfterMs: 30_000, // a ping and twice the time for its pong on the worst link
 
   // Receipts and ids
   idKeepSeconds: 7_776_000, // 90 d: a late duplicate gets its stored receipt
