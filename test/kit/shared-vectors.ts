@@ -9,13 +9,11 @@ const folder = new URL("../../../shared/vectors/", import.meta.url)
 export const haveSharedVectors = existsSync(folder)
 if (!haveSharedVectors) console.warn("shared/vectors is missing: external vectors are skipped")
 
-export function readSharedVectors<T>(path: string): T {
-  return JSON.parse(readFileSync(new URL(path, folder), "utf8")) as T
+export function readSharedVectors(path: string): unknown {
+  return JSON.parse(readFileSync(new URL(path, folder), "utf8"))
 }
 
-type WycheproofFile<Group> = { readonly testGroups: readonly Group[] }
-
 /** The test groups of a Wycheproof file. */
-export function wycheproof<Group>(name: string): readonly Group[] {
-  return readSharedVectors<WycheproofFile<Group>>(`wycheproof/${name}`).testGroups
+export function wycheproof(name: string): unknown {
+  return (readSharedVectors(`wycheproof/${name}`) as { readonly testGroups: unknown }).testGroups
 }

@@ -1,6 +1,6 @@
-import { test } from "vitest"
+import { expect, test } from "vitest"
 import { assertKnownAnswers } from "../../keys/known-answers.ts"
 
 test("every primitive gives its known answer on this machine", () => {
-  assertKnownAnswers()
+  expect(assertKnownAnswers).not.toThrow()
 })
