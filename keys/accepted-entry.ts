@@ -13,7 +13,7 @@ import { parseNote } from "../protocol/signed-note.ts"
 import type { StationKey } from "../protocol/station.ts"
 import { leafHash } from "../protocol/tree.ts"
 import { parseVerifierKey } from "../protocol/verifier-key.ts"
-import { crypto, sha256 } from "./crypto.ts"
+import { sha256 } from "./crypto.ts"
 
 export type AcceptedEntry = {
   readonly origin: string
@@ -46,6 +46,7 @@ export function openAcceptance(
     const { origin } = parsePromiseText(parseNote(note).text)
     const log = directory.log(origin)
     if (log === undefined) throw new ChappeError("entry", `no relay has named the log ${origin}`)
+    const { crypto } = directory
     const promise = openPromise(crypto.verify, note, parseVerifierKey(crypto, log.promiseVkey))
     const leaf = leafHash(sha256, acceptance.entry)
     if (!isPromised(sha256, promise, { index: acceptance.index, leaf, path: acceptance.path }))

@@ -34,7 +34,7 @@ import type { StationKey } from "../protocol/station.ts"
 import { leafHash, rootFromInclusion } from "../protocol/tree.ts"
 import { type AcceptedEntry, openAcceptance } from "./accepted-entry.ts"
 import { decryptChunks } from "./chunked-encryption.ts"
-import { constantTimeEqual, crypto, hmacSha256, sha256 } from "./crypto.ts"
+import { constantTimeEqual, hmacSha256, sha256 } from "./crypto.ts"
 import { openBase } from "./hpke.ts"
 import { unpad } from "./padding.ts"
 
@@ -228,7 +228,7 @@ export function judgeContent(judged: Judged, inside: Inside, directory: Director
     place,
     entry.time,
   )
-  if (!crypto.verify(officer.key, contentPae(inside.content), inside.officerSig))
+  if (!directory.crypto.verify(officer.key, contentPae(inside.content), inside.officerSig))
     throw new ChappeError("officer-signature")
   if (core.precedence > officer.maxPrecedence)
     throw new ChappeError(

@@ -79,6 +79,11 @@ export class Directory {
     this.#anchor = anchor
   }
 
+  /** What its statements were verified with; whoever judges by this directory uses the same. */
+  get crypto(): Crypto {
+    return this.#crypto
+  }
+
   // ---- Taking statements in
 
   /**
