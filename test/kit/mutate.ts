@@ -1,5 +1,7 @@
 // Seeded mutation: hostile inputs that a single integer brings back.
 
+import { concat } from "../../protocol/bytes.ts"
+
 /** Deterministic numbers from a seed (mulberry32); the same seed gives the same run on any machine. */
 export type Prng = {
   /** 0 … 2³²−1. */
@@ -33,50 +35,45 @@ const telling = [0x00, 0x01, 0x0a, 0x20, 0x2b, 0x2d, 0x30, 0x3d, 0x7f, 0x80, 0xc
 /** One to four changes to a copy of `input`; now and then bytes that have nothing to do with it. */
 export function mutate(random: Prng, input: Uint8Array): Uint8Array {
   if (random.below(100) === 0) return random.bytes(random.below(64))
-  let bytes = Uint8Array.from(input)
+  let bytes: Uint8Array = Uint8Array.from(input)
   for (let changes = 1 + random.below(4); changes > 0; changes--) bytes = mutateOnce(random, bytes)
   return bytes
 }
 
-function mutateOnce(random: Prng, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+function mutateOnce(random: Prng, bytes: Uint8Array): Uint8Array {
   const at = random.below(bytes.length + 1)
   const length = 1 + random.below(random.below(4) === 0 ? 64 : 4)
+  const byte = bytes[at] ?? 0
   const before = bytes.subarray(0, at)
   const after = bytes.subarray(at)
   switch (random.below(7)) {
     case 0:
-      return replaced(bytes, at, (byte) => byte ^ (1 << random.below(8)))
+      return replaced(bytes, at, byte ^ (1 << random.below(8)))
     case 1:
-      return replaced(bytes, at, () => random.pick(telling))
+      return replaced(bytes, at, random.pick(telling))
     case 2:
-      return replaced(bytes, at, (byte) => byte + random.pick([-1, 1]))
+      return replaced(bytes, at, byte + random.pick([-1, 1]))
     case 3: // cut out
-      return joined(before, after.subarray(length))
+      return concat(before, after.subarray(length))
     case 4: // put in
-      return joined(
+      return concat(
         before,
-        random.below(2) === 0 ? random.bytes(length) : fill(random, length),
+        random.below(2) === 0 ? random.bytes(length) : run(random, length),
         after,
       )
     case 5: // say twice
-      return joined(before, after.subarray(0, length), after)
+      return concat(before, after.subarray(0, length), after)
     default: // cut off
-      return joined(before)
+      return before
   }
 }
 
-function replaced(
-  bytes: Uint8Array,
-  at: number,
-  change: (byte: number) => number,
-): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(bytes, (byte, i) => (i === at ? change(byte) & 0xff : byte))
+function replaced(bytes: Uint8Array, at: number, byte: number): Uint8Array {
+  const copy = bytes.slice()
+  if (at < copy.length) copy[at] = byte & 0xff
+  return copy
 }
 
-function fill(random: Prng, length: number): Uint8Array {
+function run(random: Prng, length: number): Uint8Array {
   return new Uint8Array(length).fill(random.pick(telling))
-}
-
-function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(parts.flatMap((part) => [...part]))
 }
