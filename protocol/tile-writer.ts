@@ -14,18 +14,20 @@ import {
 } from "./tiles.ts"
 import { type TreeRange, leafHash, rangeRoot, treeRoot } from "./tree.ts"
 
-/** The right edge of a log: what its partial bundle and partial tiles hold, lowest level first. */
-export type LogEdge = {
+/** The right edge of a tree: the hashes in its partial tiles, lowest level first. */
+export type TreeEdge = {
   readonly size: number
-  readonly entries: readonly Uint8Array[]
   readonly levels: readonly (readonly Uint8Array[])[]
 }
+
+/** The right edge of a log: also the entries in its partial bundle. */
+export type LogEdge = TreeEdge & { readonly entries: readonly Uint8Array[] }
 
 export const emptyEdge: LogEdge = { size: 0, entries: [], levels: [] }
 
 export type LogFile = { readonly path: string; readonly bytes: Uint8Array }
 
-export type Growth = {
+export type LogGrowth = {
   readonly edge: LogEdge
   /** Full bundles and tiles, and the partial ones that the new size implies and the old one had not. */
   readonly files: readonly LogFile[]
@@ -33,20 +35,33 @@ export type Growth = {
 }
 
 /** Appends entries (0 … 65,535 bytes each). */
-export function growLog(sha256: Sha256, edge: LogEdge, entries: readonly Uint8Array[]): Growth {
-  const size = edge.size + entries.length
-  if (!Number.isSafeInteger(size)) throw new RangeError("log size")
-  if (entries.length === 0) return { edge, files: [], leafHashes: [] }
+export function growLog(sha256: Sha256, edge: LogEdge, entries: readonly Uint8Array[]): LogGrowth {
   const leafHashes = entries.map((entry) => leafHash(sha256, entry))
-
+  const tree = growTree(sha256, edge, leafHashes)
   const bundles = cut(edge.entries, entries, edge.size)
   const files = filesOf(bundles, encodeBundle, (index, width) => ({
     kind: "entries",
     index,
     width,
   }))
+  return {
+    edge: { ...tree.edge, entries: bundles.partial },
+    files: entries.length === 0 ? [] : [...files, ...tree.files],
+    leafHashes,
+  }
+}
+
+/** The tiles alone, for whoever knows leaf hashes and not entries. */
+export function growTree(
+  sha256: Sha256,
+  edge: TreeEdge,
+  leafHashes: readonly Uint8Array[],
+): { readonly edge: TreeEdge; readonly files: readonly LogFile[] } {
+  const size = edge.size + leafHashes.length
+  if (!Number.isSafeInteger(size)) throw new RangeError("log size")
+  const files: LogFile[] = []
   const levels: (readonly Uint8Array[])[] = []
-  let added: readonly Uint8Array[] = leafHashes
+  let added = leafHashes
   for (let level = 0; added.length > 0 || level < edge.levels.length; level++) {
     const tiles = cut(edge.levels[level] ?? [], added, hashesAtLevel(edge.size, level))
     if (added.length > 0)
@@ -56,7 +71,7 @@ export function growLog(sha256: Sha256, edge: LogEdge, entries: readonly Uint8Ar
     levels.push(tiles.partial)
     added = tiles.full.map((hashes) => treeRoot(sha256, hashes))
   }
-  return { edge: { size, entries: bundles.partial, levels }, files, leafHashes }
+  return { edge: { size, levels }, files }
 }
 
 type Pieces = {
@@ -106,7 +121,7 @@ export async function readEdge(
 }
 
 /** The perfect subtrees of the log, largest first: its root (`rangeRoot`) and an auditor's start. */
-export function edgeRange(sha256: Sha256, edge: LogEdge): TreeRange {
+export function edgeRange(sha256: Sha256, edge: TreeEdge): TreeRange {
   const roots: Uint8Array[] = []
   for (const hashes of edge.levels.toReversed()) {
     let at = 0
@@ -119,6 +134,6 @@ export function edgeRange(sha256: Sha256, edge: LogEdge): TreeRange {
   return { size: edge.size, roots }
 }
 
-export function edgeRoot(sha256: Sha256, edge: LogEdge): Uint8Array {
+export function edgeRoot(sha256: Sha256, edge: TreeEdge): Uint8Array {
   return rangeRoot(sha256, edgeRange(sha256, edge))
 }

@@ -66,10 +66,15 @@ export function widthAt(size: number, level: number, index: number): number {
   return Math.max(0, Math.min(tileWidth, hashesAtLevel(size, level) - index * tileWidth))
 }
 
-/** Every tile and bundle that a log of `size` has, bundles first, then level by level. */
-export function* tilesOf(size: number): Generator<Tile> {
+/** Every bundle that a log of `size` has. */
+export function* bundlesOf(size: number): Generator<Tile & { readonly kind: "entries" }> {
   for (let index = 0; index * tileWidth < size; index++)
     yield { kind: "entries", index, width: widthAt(size, 0, index) }
+}
+
+/** Every tile and bundle that a log of `size` has, bundles first, then level by level. */
+export function* tilesOf(size: number): Generator<Tile> {
+  yield* bundlesOf(size)
   for (let level = 0; hashesAtLevel(size, level) > 0; level++)
     for (let index = 0; index * tileWidth < hashesAtLevel(size, level); index++)
       yield { kind: "hashes", level, index, width: widthAt(size, level, index) }

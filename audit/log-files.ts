@@ -1,0 +1,131 @@
+// Whether the files of a log are what its checkpoint signs: the auditor writes the log's tiles again
+// from its bundles and compares every file at every level. docs/PROTOCOL.md, "Tiles and bundles".
+
+import type { Sha256 } from "../protocol/crypto-ports.ts"
+import { equalBytes } from "../protocol/bytes.ts"
+import { ChappeError } from "../protocol/errors.ts"
+import { type TreeEdge, edgeRange, emptyEdge, growTree } from "../protocol/tile-writer.ts"
+import {
+  type Tile,
+  bundlesOf,
+  encodeTile,
+  parseTilePath,
+  tilePath,
+  tileWidth,
+  widthAt,
+} from "../protocol/tiles.ts"
+import { type TreeRange, leafHash, rangeRoot } from "../protocol/tree.ts"
+import { auditLimits } from "./limits.ts"
+import type { LogSource } from "./log-source.ts"
+import { readItems } from "./log-tiles.ts"
+import { readAhead } from "./read-ahead.ts"
+
+export type LogFiles = {
+  readonly source: LogSource
+  readonly sha256: Sha256
+  readonly size: number
+  readonly root: Uint8Array
+  /** Bundles that end at or before this index are pruned: their leaf hashes come from level-0 tiles. */
+  readonly minimumIndex?: number
+  /** Called with each bundle once its tile agrees with it; not for pruned ones. Awaited. */
+  readonly onBundle?: (firstIndex: number, entries: readonly Uint8Array[]) => Promise<void>
+}
+
+/** What was read: `range` starts the next audit. */
+export type CheckedFiles = {
+  readonly range: TreeRange
+  readonly bundles: number
+  readonly tiles: number
+  /** Entries known by their leaf hashes only. */
+  readonly prunedEntries: number
+}
+
+/**
+ * Reads every bundle and every tile that `size` implies. Refused with `log-file` (missing, cut, left
+ * over, or disagreeing with what lies below it) or `log-root`.
+ */
+export async function checkLogFiles(log: LogFiles): Promise<CheckedFiles> {
+  const { source, sha256, size } = log
+  const minimumIndex = log.minimumIndex ?? 0
+  let edge: TreeEdge = emptyEdge
+  let bundles = 0
+  let tiles = 0
+  let prunedEntries = 0
+
+  const stored = readAhead(bundlesOf(size), auditLimits.readAhead, async (tile) => {
+    const leafTile = { ...tile, kind: "hashes", level: 0 } as const
+    const [entries, hashes] = await Promise.all([
+      isPruned(tile, minimumIndex) ? undefined : readItems(source, tile),
+      readItems(source, leafTile),
+    ])
+    return { tile, leafTile, entries, hashes }
+  })
+  for await (const { tile, leafTile, entries, hashes } of stored) {
+    const leaves = entries?.map((entry) => leafHash(sha256, entry)) ?? hashes
+    if (!equalBytes(encodeTile(leaves), encodeTile(hashes)))
+      throw new ChappeError("log-file", `${tilePath(tile)} and ${tilePath(leafTile)} disagree`)
+    tiles += 1
+    const growth = growTree(sha256, edge, leaves)
+    edge = growth.edge
+    for (const { path, bytes } of growth.files) {
+      const above = parseTilePath(path)
+      // Level 0 was compared; partial tiles that only smaller sizes imply are judged with the strays.
+      if (above.kind !== "hashes" || above.level === 0) continue
+      if (above.width !== widthAt(size, above.level, above.index)) continue
+      if (!equalBytes(encodeTile(await readItems(source, above)), bytes))
+        throw new ChappeError("log-file", `${path} disagrees with the tiles below it`)
+      tiles += 1
+    }
+    if (entries === undefined) prunedEntries += leaves.length
+    else {
+      bundles += 1
+      await log.onBundle?.(tile.index * tileWidth, entries)
+    }
+  }
+
+  const range = edgeRange(sha256, edge)
+  if (!equalBytes(rangeRoot(sha256, range), log.root))
+    throw new ChappeError("log-root", `the ${size} entries do not have the root that is signed`)
+  return { range, bundles, tiles, prunedEntries }
+}
+
+/**
+ * Every other tile and bundle that lies there must agree with the checked ones as far as both reach:
+ * partial ones of earlier sizes, and what was written for a size not yet signed. Gives their number.
+ * Refused with `log-file`, also for a file below `tile/` that is neither. For after `checkLogFiles`.
+ */
+export async function checkStrayTiles(
+  log: Pick<LogFiles, "source" | "size" | "minimumIndex">,
+  paths: readonly string[],
+): Promise<number> {
+  let strays = 0
+  for (const path of paths.toSorted()) {
+    const stray = tileAt(path)
+    const level = stray.kind === "entries" ? 0 : stray.level
+    const width = widthAt(log.size, level, stray.index)
+    if (width === stray.width || isPruned({ ...stray, width }, log.minimumIndex ?? 0)) continue
+    strays += 1
+    const items = await readItems(log.source, stray)
+    const known = width === 0 ? [] : await readItems(log.source, { ...stray, width })
+    const shared = Math.min(width, stray.width)
+    if (!items.slice(0, shared).every((item, i) => equalBytes(item, known[i] ?? item)))
+      throw new ChappeError("log-file", `${path} holds another history`)
+  }
+  return strays
+}
+
+/** Bundles may be deleted by policy, tiles never. */
+function isPruned(tile: Tile, minimumIndex: number): boolean {
+  return tile.kind === "entries" && tile.index * tileWidth + tile.width <= minimumIndex
+}
+
+function tileAt(path: string): Tile {
+  try {
+    return parseTilePath(path)
+  } catch (cause) {
+    if (!(cause instanceof ChappeError)) throw cause
+    throw new ChappeError("log-file", "a file below tile/ is neither a tile nor a bundle", {
+      cause,
+    })
+  }
+}
