@@ -1,6 +1,6 @@
 // A log copied to disk in the layout of tlog-tiles.
 
-import { open, readdir } from "node:fs/promises"
+import { readFile, readdir, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { LogSource } from "../log-source.ts"
@@ -18,11 +18,14 @@ export class DirectorySource implements LogSource {
     const segments = path.split("/")
     if (!segments.every((segment) => /^[a-z0-9][a-z0-9.-]*$/u.test(segment)))
       throw new RangeError("not the path of a log resource")
+    const name = join(this.#directory, ...segments)
     try {
-      await using file = await open(join(this.#directory, ...segments), "r")
-      const { size } = await file.stat()
-      if (size > bytesMax) throw new ChappeError("log-file", `${path} has ${size} bytes`)
-      return Uint8Array.from(await file.readFile())
+      const found = await stat(name)
+      // A pipe would never end, and a folder is not a resource.
+      if (!found.isFile()) return undefined
+      if (found.size > bytesMax)
+        throw new ChappeError("log-file", `${path} has ${found.size} bytes`)
+      return Uint8Array.from(await readFile(name))
     } catch (cause) {
       if (cause instanceof ChappeError) throw cause
       if (isMissing(cause)) return undefined
@@ -48,7 +51,7 @@ function isMissing(error: unknown): boolean {
   return (
     error instanceof Error &&
     "code" in error &&
-    // A file where a folder belongs, or a folder where a file belongs, is a resource that is not there.
-    (error.code === "ENOENT" || error.code === "ENOTDIR" || error.code === "EISDIR")
+    // A file where a folder belongs is a resource that is not there.
+    (error.code === "ENOENT" || error.code === "ENOTDIR")
   )
 }
