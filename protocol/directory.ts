@@ -110,6 +110,40 @@ export class Directory {
     return { kind: "applied", id }
   }
 
+  /**
+   * Takes in statements read from the beginning of a log or bundle. The trust anchor's roster goes
+   * first, wherever it stands, and rosters before it are passed over: who joins at roster 9 trusts
+   * the custodians of roster 9 for all that is older. Refused as in `apply`.
+   */
+  applyInOrder(
+    statements: readonly { readonly kind: StatementKind; readonly statement: Uint8Array }[],
+  ): void {
+    if (!this.hasRoster) {
+      const anchor = statements.find(
+        ({ kind, statement }) => kind === "roster" && this.#isAnchor(statement),
+      )
+      if (anchor !== undefined) this.apply("roster", anchor.statement)
+    }
+    for (const { kind, statement } of statements)
+      if (kind !== "roster" || !this.isBeforeAnchor(statement)) this.apply(kind, statement)
+  }
+
+  #isAnchor(statement: Uint8Array): boolean {
+    return equalBytes(this.idOf("roster", statement), this.#anchor.rosterId)
+  }
+
+  /** Whether this roster is older than the one where trust starts. Refused: `size`, `not-canonical`, `roster`. */
+  isBeforeAnchor(statement: Uint8Array): boolean {
+    return decodeRoster(decodeMultiSigned(statement).body).number < this.#anchor.number
+  }
+
+  /** The member or relay that has named this node or relay key, whatever became of the key. */
+  ownerOf(keyId: Uint8Array): string | undefined {
+    for (const station of this.#stations.values())
+      if (station.keys.some((key) => equalBytes(key.keyId, keyId))) return station.name
+    return undefined
+  }
+
   /** A statement's id, 32 bytes; a policy file's is its hash. */
   idOf(kind: StatementKind, statement: Uint8Array): Uint8Array {
     if (kind === "policy") return this.#crypto.sha256(statement)
