@@ -1,0 +1,6 @@
+// The operating system's generator.
+
+import { randomBytes } from "node:crypto"
+import type { Random } from "../../keys/hedge.ts"
+
+export const systemRandom: Random = (length) => Uint8Array.from(randomBytes(length))

@@ -1,0 +1,48 @@
+// Whatever was thrown, as an error of the closed table. Done once, at the edge of the process.
+
+import { ChappeError, type ErrorCode } from "../protocol/errors.ts"
+
+const systemCodes: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: "file-unreadable",
+  EACCES: "file-unreadable",
+  EPERM: "file-unreadable",
+  EISDIR: "file-unreadable",
+  ENOTDIR: "file-unreadable",
+  ELOOP: "file-unreadable",
+  ENAMETOOLONG: "file-unreadable",
+  EEXIST: "file-exists",
+  ENOTEMPTY: "file-exists",
+  ENOSPC: "disk-full",
+  EDQUOT: "disk-full",
+  EROFS: "storage",
+  EIO: "storage",
+  EMFILE: "storage",
+  EADDRINUSE: "port-taken",
+  ECONNREFUSED: "link-down",
+  ECONNRESET: "link-down",
+  EPIPE: "link-down",
+}
+
+/** The system's own code of an error, such as `ENOENT`. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined
+  return typeof error.code === "string" ? error.code : undefined
+}
+
+function pathOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("path" in error)) return undefined
+  return typeof error.path === "string" ? error.path : undefined
+}
+
+/** A mistake of our own becomes `internal`; its stack stays in `cause`. */
+export function asChappeError(thrown: unknown): ChappeError {
+  if (thrown instanceof ChappeError) return thrown
+  const name = systemCode(thrown)
+  const code = name === undefined ? undefined : systemCodes[name]
+  if (name === undefined || code === undefined) {
+    const kind = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : "something thrown"
+    return new ChappeError("internal", kind, { cause: thrown })
+  }
+  const path = pathOf(thrown)
+  return new ChappeError(code, path === undefined ? name : `${path}: ${name}`, { cause: thrown })
+}
