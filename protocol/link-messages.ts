@@ -62,7 +62,7 @@ const acceptanceCodec: Codec<Acceptance> = acceptance
 const slice = record({ leaf: leafBytes, path: list(hash, 0, limits.slicePathMax) })
 
 /** A receipt as it travels. `receipt` plain with `auth`; or sealed to the sender, `auth` and `messageId` nil. */
-const receiptItem = record({
+export const receiptItem = record({
   to: memberName,
   messageId: nullable(hash),
   receipt: bytes(1, 4 * limits.leafBytesMax),
@@ -214,6 +214,14 @@ const linkMessages = {
   proofs: record({ kind: literal(25), request, paths: list(path, 1, limits.bundleEntries) }),
   consistencyGet: record({ kind: literal(26), request, origin: logOrigin, from: u32, to: u32 }),
   consistency: record({ kind: literal(27), request, path }),
+
+  // A node anchors its officers' journal; answered by `accepted`. `head` nil: the relay is not to open it.
+  journal: record({
+    kind: literal(28),
+    request,
+    statement: logStatement,
+    head: nullable(hash),
+  }),
 } as const
 
 type Table = typeof linkMessages
