@@ -7,7 +7,8 @@ import { createRequire } from "node:module"
 import { Worker } from "node:worker_threads"
 import { ChappeError } from "../protocol/errors.ts"
 
-const library = createRequire(import.meta.url).resolve("libsodium-wrappers-sumo")
+const require = createRequire(import.meta.url)
+const library = require.resolve("libsodium-wrappers-sumo")
 
 const program = `
 const { parentPort, workerData } = require("node:worker_threads")

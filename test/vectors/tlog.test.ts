@@ -41,7 +41,7 @@ const isSmall = ({ Size }: { readonly Size: number }): boolean => Size <= 1_000
 
 describe.skipIf(!haveSharedVectors)("tlog/merkle.json", () => {
   const vectors: Vectors = haveSharedVectors
-    ? readSharedVectors("tlog/merkle.json")
+    ? (readSharedVectors("tlog/merkle.json") as Vectors)
     : { Roots: {}, Inclusion: [], Consistency: [], TilePaths: {} }
   const leaves = haveSharedVectors
     ? Array.from({ length: sizeMax }, (_, i) => leafHash(sha256, utf8(`leaf ${i}`)))
