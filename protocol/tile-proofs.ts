@@ -2,10 +2,9 @@
 // proof in a log of a million entries reads about six of them. docs/PROTOCOL.md, "Tiles and bundles".
 
 import type { Sha256 } from "./crypto-ports.ts"
-import { ChappeError } from "./errors.ts"
 import { type Span, consistencySpans, inclusionSpans } from "./tree-spans.ts"
 import { decodeTile, tileWidth, widthAt } from "./tiles.ts"
-import { joinSubtrees, treeRoot } from "./tree.ts"
+import { type TreeRows, emptyRoot, joinSubtrees, treeRows } from "./tree.ts"
 
 /** The bytes of a hash tile, exactly `width` hashes; a full tile's first hashes serve as a partial one. */
 export type ReadTile = (tile: {
@@ -25,7 +24,18 @@ export async function inclusionPathFromTiles(
   tree: TiledTree,
   index: number,
 ): Promise<readonly Uint8Array[]> {
-  return pathFromTiles(tree, inclusionSpans(index, tree.size))
+  return new TileReader(tree).path(inclusionSpans(index, tree.size))
+}
+
+/** Paths of many entries, in order: neighbours cost little more than one of them. */
+export async function inclusionPathsFromTiles(
+  tree: TiledTree,
+  indexes: readonly number[],
+): Promise<readonly (readonly Uint8Array[])[]> {
+  const reader = new TileReader(tree)
+  const paths: (readonly Uint8Array[])[] = []
+  for (const index of indexes) paths.push(await reader.path(inclusionSpans(index, tree.size)))
+  return paths
 }
 
 /** From `smallSize` to the tree's size. */
@@ -33,56 +43,64 @@ export async function consistencyPathFromTiles(
   tree: TiledTree,
   smallSize: number,
 ): Promise<readonly Uint8Array[]> {
-  return pathFromTiles(tree, consistencySpans(smallSize, tree.size))
+  return new TileReader(tree).path(consistencySpans(smallSize, tree.size))
 }
 
 /** Root of the first `smallSize` entries, which may be all. */
 export async function rootFromTiles(tree: TiledTree, smallSize: number): Promise<Uint8Array> {
-  if (smallSize === 0) return treeRoot(tree.sha256, [])
-  const [root] = await pathFromTiles(tree, [{ from: 0, to: smallSize }])
-  if (root === undefined) throw new RangeError("a span has one root")
-  return root
+  if (smallSize === 0) return emptyRoot(tree.sha256)
+  return new TileReader(tree).root({ from: 0, to: smallSize })
 }
 
 /** Hash of the entry at `index`, from its level-0 tile. */
 export async function leafHashFromTiles(tree: TiledTree, index: number): Promise<Uint8Array> {
-  const [hash] = await pathFromTiles(tree, [{ from: index, to: index + 1 }])
-  if (hash === undefined) throw new RangeError("a span has one root")
-  return hash
+  return new TileReader(tree).root({ from: index, to: index + 1 })
 }
 
-async function pathFromTiles(
-  tree: TiledTree,
-  spans: readonly Span[],
-): Promise<readonly Uint8Array[]> {
-  // Neighbouring hashes of a path stand in the same tile: each is read once.
-  const tiles = new Map<string, Promise<readonly Uint8Array[]>>()
-  const tileAt = async (level: number, index: number): Promise<readonly Uint8Array[]> => {
-    const name = `${level}/${index}`
-    const known = tiles.get(name)
-    if (known !== undefined) return known
-    const width = widthAt(tree.size, level, index)
-    const read = tree
-      .readTile({ kind: "hashes", level, index, width })
-      .then((bytes) => decodeTile(bytes, width))
-    tiles.set(name, read)
-    return read
+/** Reads each tile once and folds it once: the hashes of a path and its neighbours stand in few. */
+class TileReader {
+  readonly #tree: TiledTree
+  readonly #tiles = new Map<string, Promise<TreeRows>>()
+
+  constructor(tree: TiledTree) {
+    this.#tree = tree
   }
-  const path: Uint8Array[] = []
-  for (const span of spans) {
+
+  async path(spans: readonly Span[]): Promise<readonly Uint8Array[]> {
+    const path: Uint8Array[] = []
+    for (const span of spans) path.push(await this.root(span))
+    return path
+  }
+
+  async root(span: Span): Promise<Uint8Array> {
     const roots: Uint8Array[] = []
-    for (const subtree of perfectSubtrees(span)) {
-      const place = tilePlace(subtree)
-      const tile = await tileAt(place.level, place.index)
-      const hashes = tile.slice(place.first, place.first + place.count)
-      if (hashes.length !== place.count)
-        throw new ChappeError("log-file", `tile ${place.level}/${place.index} is too short`)
-      roots.push(treeRoot(tree.sha256, hashes))
-    }
-    const root = joinSubtrees(tree.sha256, roots)
-    if (root !== undefined) path.push(root)
+    for (const subtree of perfectSubtrees(span)) roots.push(await this.#subtreeRoot(subtree))
+    const root = joinSubtrees(this.#tree.sha256, roots)
+    if (root === undefined) throw new RangeError("an empty span has no root")
+    return root
   }
-  return path
+
+  async #subtreeRoot(subtree: Subtree): Promise<Uint8Array> {
+    const place = tilePlace(subtree)
+    const rows = await this.#tile(place.level, place.index)
+    const root = rows[place.row]?.[place.column]
+    if (root === undefined || subtree.from + subtree.leaves > this.#tree.size)
+      throw new RangeError("a span beyond the tree")
+    return root
+  }
+
+  #tile(level: number, index: number): Promise<TreeRows> {
+    const name = `${level}/${index}`
+    const known = this.#tiles.get(name)
+    if (known !== undefined) return known
+    const { sha256, size, readTile } = this.#tree
+    const width = widthAt(size, level, index)
+    const rows = readTile({ kind: "hashes", level, index, width }).then((bytes) =>
+      treeRows(sha256, decodeTile(bytes, width)),
+    )
+    this.#tiles.set(name, rows)
+    return rows
+  }
 }
 
 type Subtree = { readonly from: number; readonly leaves: number }
@@ -101,12 +119,12 @@ function perfectSubtrees({ from, to }: Span): readonly Subtree[] {
   return subtrees
 }
 
-/** The hashes of one tile that a perfect subtree is folded from: 1 … 128 at the highest level that fits. */
+/** Where a perfect subtree's root is: row k of a tile's tree covers 2^k of its hashes each. */
 function tilePlace(subtree: Subtree): {
   readonly level: number
   readonly index: number
-  readonly first: number
-  readonly count: number
+  readonly row: number
+  readonly column: number
 } {
   let level = 0
   let covered = 1
@@ -114,11 +132,13 @@ function tilePlace(subtree: Subtree): {
     covered *= tileWidth
     level += 1
   }
-  const hash = subtree.from / covered
+  let row = 0
+  while (covered * 2 ** row < subtree.leaves) row += 1
+  const first = subtree.from / covered
   return {
     level,
-    index: Math.floor(hash / tileWidth),
-    first: hash % tileWidth,
-    count: subtree.leaves / covered,
+    index: Math.floor(first / tileWidth),
+    row,
+    column: (first % tileWidth) / 2 ** row,
   }
 }

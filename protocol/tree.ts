@@ -53,10 +53,11 @@ export function inclusionPaths(
   return leafHashes.map((_, index) => pathIn(rows, index))
 }
 
-type Rows = readonly (readonly Uint8Array[])[]
+/** Row k holds the roots of the subtrees of 2^k leaves, in order; the last of a row may cover fewer. */
+export type TreeRows = readonly (readonly Uint8Array[])[]
 
 /** Pairing neighbours and carrying an odd last one up gives the split at the largest power of two. */
-function treeRows(sha256: Sha256, leafHashes: readonly Uint8Array[]): Rows {
+export function treeRows(sha256: Sha256, leafHashes: readonly Uint8Array[]): TreeRows {
   const rows: Uint8Array[][] = [[...leafHashes]]
   for (let row = rows[0] ?? []; row.length > 1; row = rows.at(-1) ?? []) {
     const above: Uint8Array[] = []
@@ -70,7 +71,7 @@ function treeRows(sha256: Sha256, leafHashes: readonly Uint8Array[]): Rows {
   return rows
 }
 
-function pathIn(rows: Rows, index: number): readonly Uint8Array[] {
+function pathIn(rows: TreeRows, index: number): readonly Uint8Array[] {
   const path: Uint8Array[] = []
   let at = index
   for (const row of rows) {

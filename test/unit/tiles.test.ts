@@ -10,7 +10,11 @@ import {
   tilePath,
   tilesOf,
 } from "../../protocol/tiles.ts"
-import { inclusionPathFromTiles, leafHashFromTiles } from "../../protocol/tile-proofs.ts"
+import {
+  inclusionPathFromTiles,
+  inclusionPathsFromTiles,
+  leafHashFromTiles,
+} from "../../protocol/tile-proofs.ts"
 import { edgeRange, edgeRoot, emptyEdge, growLog, readEdge } from "../../protocol/tile-writer.ts"
 import {
   appendToRange,
@@ -120,7 +124,12 @@ describe("a growing log", () => {
       size,
       readTile: (tile: Parameters<typeof tilePath>[0]) => read(tilePath(tile)),
     }
-    for (const index of [0, 255, 256, 65_535, 65_536, size - 1]) {
+    const indexes = [0, 255, 256, 65_535, 65_536, size - 1]
+    expect(await inclusionPathsFromTiles(tree, indexes)).toEqual(
+      indexes.map((index) => inclusionPath(sha256, leaves, index)),
+    )
+    await expect(leafHashFromTiles(tree, size)).rejects.toThrow(RangeError)
+    for (const index of indexes) {
       expect(await leafHashFromTiles(tree, index)).toEqual(leaves[index])
       expect(await inclusionPathFromTiles(tree, index)).toEqual(
         inclusionPath(sha256, leaves, index),
