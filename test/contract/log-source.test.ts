@@ -20,7 +20,6 @@ const files = new Map([
   ["tile/0/x001/x234/067.p/7", new Uint8Array(7 * 32).fill(7)],
   ["tile/entries/000", new Uint8Array(100_000).fill(8)],
 ])
-const token = "secret-token"
 const certificate = (seed: number): { readonly certPem: string; readonly keyPem: string } =>
   makeLinkCertificate({
     name: "hub1.example",
@@ -37,7 +36,7 @@ const serve: RequestListener = (request, response) => {
   if (path === "broken") response.writeHead(500).end()
   else if (path === "moved") response.writeHead(302, { location: "/log/checkpoint" }).end()
   else if (path === "zipped") response.writeHead(200, { "content-encoding": "gzip" }).end("x")
-  else if (path === "token") response.end(request.headers.authorization ?? "")
+  else if (path === "whoami") response.end(request.headers.authorization ?? "")
   else if (path === "torn") {
     response.writeHead(200, { "content-length": 100 })
     response.write("x", () => response.destroy())
@@ -70,7 +69,7 @@ function urlSource(options: ConstructorParameters<typeof UrlSource>[0]): UrlSour
 function secureSource(pem = server.certPem, shown = client): UrlSource {
   return urlSource({
     url: secureUrl,
-    token,
+    authorization: (path) => `Chappe ${path}`,
     trust: { kind: "certificate", pem },
     client: { certificatePem: shown.certPem, keyPem: shown.keyPem },
   })
@@ -163,8 +162,8 @@ describe("a server", () => {
     expect(await codeOf(source.read("checkpoint", 100))).toBe("unverified")
   })
 
-  it("gets the token", async () => {
-    expect(await secureSource().read("token", 100)).toEqual(utf8(`Bearer ${token}`))
+  it("gets an authorization for each path", async () => {
+    expect(await secureSource().read("whoami", 100)).toEqual(utf8("Chappe /log/whoami"))
   })
 
   it("must show the certificate that is trusted", async () => {
@@ -181,7 +180,7 @@ describe("a server", () => {
   })
 
   it("is not given credentials without TLS", () => {
-    expect(() => urlSource({ url: plainUrl, token })).toThrow(ChappeError)
+    expect(() => urlSource({ url: plainUrl, authorization: () => "secret" })).toThrow(ChappeError)
     expect(() => urlSource({ url: "ftp://hub1.example/" })).toThrow(ChappeError)
   })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest"
 import { crypto } from "../../keys/crypto.ts"
-import { fromUtf8, toBase64, utf8 } from "../../protocol/bytes.ts"
+import { concat, fromUtf8, toBase64, utf8 } from "../../protocol/bytes.ts"
 import { openCheckpoint, parseCheckpointText } from "../../protocol/checkpoint.ts"
+import { cosignatureMessage } from "../../protocol/cosignature.ts"
 import {
   cosignNote,
   formatNote,
@@ -11,7 +12,7 @@ import {
   signNote,
 } from "../../protocol/signed-note.ts"
 import { emptyRoot } from "../../protocol/tree.ts"
-import { formatVerifierKey, parseVerifierKey } from "../../protocol/verifier-key.ts"
+import { formatVerifierKey, parseVerifierKey, verifierKey } from "../../protocol/verifier-key.ts"
 import { noteSigner, signedCheckpoint, witnessSigner } from "../kit/note-signer.ts"
 import { codeOf } from "../kit/refusal.ts"
 
@@ -44,9 +45,7 @@ describe("verifier keys", () => {
     (type) => {
       const identity = new Uint8Array(32)
       identity[0] = 1
-      const signer = noteSigner("log.example", 1)
-      const key = { ...signer.key, type, publicKey: identity }
-      const text = formatVerifierKey(key)
+      const text = formatVerifierKey(verifierKey(crypto.sha256, "log.example", type, identity))
       expect(codeOf(() => parseVerifierKey(crypto, text))).toBe("key-form")
     },
   )
@@ -150,6 +149,16 @@ describe("cosignatures", () => {
     )
     const keys = [witness.key]
     expect(codeOf(() => heldSignatures(crypto.verify, { ...note, signatures }, keys))).toBe("note")
+  })
+
+  it("with a time above 2^63-1 do not hold, though signed", () => {
+    const { text } = parseNote(bytes)
+    const time = 2n ** 63n
+    const head = Uint8Array.of(0x80, 0, 0, 0, 0, 0, 0, 0)
+    const payload = concat(head, witness.sign(cosignatureMessage(time, text)))
+    const line = { name: "w.example", keyId: witness.key.keyId, payload }
+    const note = { text, signatures: [line] }
+    expect(codeOf(() => heldSignatures(crypto.verify, note, [witness.key]))).toBe("note")
   })
 
   it("of type 06 are carried, not judged", () => {
