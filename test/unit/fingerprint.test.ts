@@ -39,6 +39,11 @@ test.each([
   expect(() => parseFingerprintWords(text)).toThrow(expect.objectContaining({ code: "usage" }))
 })
 
+test("the word that is not in the list is named by its place", () => {
+  const text = `legal winner thank chappe${" year".repeat(8)}`
+  expect(() => parseFingerprintWords(text)).toThrow("word 4 is not in the list")
+})
+
 test.each(["", "xyz0", "abc", "é0"])("hex %o is refused", (text) => {
   expect(() => parseFingerprintHex(text)).toThrow(expect.objectContaining({ code: "usage" }))
 })
