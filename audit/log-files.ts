@@ -9,6 +9,7 @@ import {
   type Tile,
   bundlesOf,
   encodeTile,
+  hashesAtLevel,
   parseTilePath,
   tilePath,
   tileWidth,
@@ -20,6 +21,8 @@ import type { LogSource } from "./log-source.ts"
 import { readItems } from "./log-tiles.ts"
 import { readAhead } from "./read-ahead.ts"
 
+type Bundle = Tile & { readonly kind: "entries" }
+
 export type LogFiles = {
   readonly source: LogSource
   readonly sha256: Sha256
@@ -27,7 +30,9 @@ export type LogFiles = {
   readonly root: Uint8Array
   /** Bundles that end at or before this index are pruned: their leaf hashes come from level-0 tiles. */
   readonly minimumIndex?: number
-  /** Called with each bundle once its tile agrees with it; not for pruned ones. Awaited. */
+  /** Where an earlier audit ended: what lies before was checked then, and is not read again. */
+  readonly start?: TreeEdge
+  /** Called with the entries from an index on, once their tile agrees with them; not for pruned ones. Awaited. */
   readonly onBundle?: (firstIndex: number, entries: readonly Uint8Array[]) => Promise<void>
 }
 
@@ -47,12 +52,13 @@ export type CheckedFiles = {
 export async function checkLogFiles(log: LogFiles): Promise<CheckedFiles> {
   const { source, sha256, size } = log
   const minimumIndex = log.minimumIndex ?? 0
-  let edge: TreeEdge = emptyEdge
+  const start = log.start ?? emptyEdge
+  let edge: TreeEdge = start
   let bundles = 0
   let tiles = 0
   let prunedEntries = 0
 
-  const stored = readAhead(bundlesOf(size), auditLimits.readAhead, async (tile) => {
+  const stored = readAhead(bundlesFrom(start.size, size), auditLimits.readAhead, async (tile) => {
     const leafTile = { ...tile, kind: "hashes", level: 0 } as const
     const [entries, hashes] = await Promise.all([
       isPruned(tile, minimumIndex) ? undefined : readItems(source, tile),
@@ -65,7 +71,9 @@ export async function checkLogFiles(log: LogFiles): Promise<CheckedFiles> {
     if (!equalBytes(encodeTile(leaves), encodeTile(hashes)))
       throw new ChappeError("log-file", `${tilePath(tile)} and ${tilePath(leafTile)} disagree`)
     tiles += 1
-    const growth = growTree(sha256, edge, leaves)
+    const firstIndex = Math.max(start.size, tile.index * tileWidth)
+    const known = firstIndex - tile.index * tileWidth
+    const growth = growTree(sha256, edge, leaves.slice(known))
     edge = growth.edge
     for (const { path, bytes } of growth.files) {
       const above = parseTilePath(path)
@@ -79,7 +87,7 @@ export async function checkLogFiles(log: LogFiles): Promise<CheckedFiles> {
     if (entries === undefined) prunedEntries += leaves.length
     else {
       bundles += 1
-      await log.onBundle?.(tile.index * tileWidth, entries)
+      await log.onBundle?.(firstIndex, entries.slice(known))
     }
   }
 
@@ -112,6 +120,22 @@ export async function checkStrayTiles(
       throw new ChappeError("log-file", `${path} holds another history`)
   }
   return strays
+}
+
+function bundlesFrom(start: number, size: number): readonly Bundle[] {
+  return [...bundlesOf(size)].filter(({ index, width }) => index * tileWidth + width > start)
+}
+
+/** The right edge of the log when it had `size` entries, from its tiles. Refused with `log-file`. */
+export async function readTreeEdge(source: LogSource, size: number): Promise<TreeEdge> {
+  const levels: (readonly Uint8Array[])[] = []
+  for (let level = 0; hashesAtLevel(size, level) > 0; level++) {
+    const count = hashesAtLevel(size, level)
+    const width = count % tileWidth
+    const index = Math.floor(count / tileWidth)
+    levels.push(width === 0 ? [] : await readItems(source, { kind: "hashes", level, index, width }))
+  }
+  return { size, levels }
 }
 
 /** Bundles may be deleted by policy, tiles never. */

@@ -19,8 +19,8 @@ export type UrlSourceOptions = {
   /** The log's prefix; `checkpoint` and `tile/…` stand below it. */
   readonly url: string
   readonly trust?: ServerTrust
-  /** Sent as `Authorization: Bearer …`. */
-  readonly token?: string
+  /** The `Authorization` header for a path below the server's root. */
+  readonly authorization?: (path: string) => string
   /** Certificate and key in PEM, with which the auditor shows who it is. */
   readonly client?: { readonly certificatePem: string; readonly keyPem: string }
 }
@@ -30,22 +30,18 @@ export class UrlSource implements LogSource {
   readonly #prefix: URL
   readonly #options: RequestOptions
   readonly #agent: Agent | undefined
+  readonly #authorization: UrlSourceOptions["authorization"]
 
   constructor(options: UrlSourceOptions) {
     this.#prefix = new URL(options.url.endsWith("/") ? options.url : `${options.url}/`)
     const secure = this.#prefix.protocol === "https:"
     if (!secure && this.#prefix.protocol !== "http:")
       throw new ChappeError("usage", "a log's URL begins with https:// or http://")
-    if (!secure && (options.token !== undefined || options.client !== undefined))
+    if (!secure && (options.authorization !== undefined || options.client !== undefined))
       throw new ChappeError("usage", "credentials are sent over https only")
     this.#agent = secure ? new Agent({ keepAlive: true, ...tlsOptions(options) }) : undefined
-    this.#options = {
-      headers: {
-        "accept-encoding": "identity",
-        ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
-      },
-      timeout: auditLimits.requestMs,
-    }
+    this.#options = { timeout: auditLimits.requestMs }
+    this.#authorization = options.authorization
   }
 
   async read(path: string, bytesMax: number): Promise<Uint8Array | undefined> {
@@ -77,10 +73,16 @@ export class UrlSource implements LogSource {
       const url = new URL(path, this.#prefix)
       const fail = (cause?: unknown): void =>
         reject(new ChappeError("unverified", `${path}: the server cannot be reached`, { cause }))
+      const authorization = this.#authorization?.(url.pathname)
+      const headers = {
+        "accept-encoding": "identity",
+        ...(authorization === undefined ? {} : { authorization }),
+      }
+      const options = { ...this.#options, headers }
       const request =
         this.#agent === undefined
-          ? httpRequest(url, this.#options, resolve)
-          : httpsRequest(url, { ...this.#options, agent: this.#agent }, resolve)
+          ? httpRequest(url, options, resolve)
+          : httpsRequest(url, { ...options, agent: this.#agent }, resolve)
       request.on("timeout", () => request.destroy(new Error("no answer in time")))
       request.on("error", fail)
       request.end()
