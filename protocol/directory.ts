@@ -17,9 +17,11 @@ import {
 import {
   type Roster,
   type RosterMember,
+  type RosterRelay,
   type SignedRoster,
   type TrustAnchor,
   anchorRoster,
+  custodianSigners,
   decodeRoster,
   memberStatuses,
   nextRoster,
@@ -33,6 +35,7 @@ import {
   chainKeyOf,
   extendNodeChain,
   extendRootChain,
+  incarnationOf,
   isRootSigned,
   isSignedByStationKey,
   newStation,
@@ -49,7 +52,7 @@ export type Applied = {
   readonly id: Uint8Array
 }
 
-/** Two signed statements that exclude each other. */
+/** Two signed statements that exclude each other: `first` by its hex id, `second` as received. */
 export type ForkEvidence = {
   readonly name: string
   readonly kind: "roster" | "root-chain" | "node-chain"
@@ -63,16 +66,41 @@ export type KnownStatement = {
   readonly statement: Uint8Array
 }
 
+/** A roster with what is asked of it for every message. */
+type AdoptedRoster = SignedRoster & {
+  readonly name: string
+  readonly members: ReadonlyMap<string, RosterMember>
+  readonly relays: ReadonlyMap<string, RosterRelay>
+}
+
+/** A chain statement on its way in. */
+type ChainInput = {
+  readonly station: Station
+  readonly item: ChainStatement
+  readonly signed: MultiSigned
+  readonly id: Uint8Array
+  readonly statement: Uint8Array
+}
+type PlacedInput = ChainInput & { readonly seq: number; readonly prev: Uint8Array }
+
+type NamedLink = { readonly station: Station; readonly key: StationKey; readonly link: NamedKey }
+
 export class Directory {
   readonly #crypto: Crypto
   readonly #anchor: TrustAnchor
-  readonly #rosters: SignedRoster[] = []
+  readonly #rosters: AdoptedRoster[] = []
   /** By hex genesisId: a re-genesis is another station. */
   readonly #stations = new Map<string, Station>()
   readonly #known = new Map<string, KnownStatement>()
+  /** By hex id of a node, standby or relay key: who named it first. */
+  readonly #owners = new Map<string, string>()
+  /** By hex link key: who named it. */
+  readonly #links = new Map<string, NamedLink[]>()
+  /** By name and hex key id: hex ids of the statements. */
   readonly #revocations = new Map<string, string[]>()
   readonly #places = new Map<string, Map<string, number>>()
-  readonly #forks: ForkEvidence[] = []
+  /** By the first statement's hex id: one rival is evidence enough. */
+  readonly #forks = new Map<string, ForkEvidence>()
 
   constructor(crypto: Crypto, anchor: TrustAnchor) {
     this.#crypto = crypto
@@ -99,7 +127,7 @@ export class Directory {
         this.#applyRoster(statement)
         break
       case "chain":
-        this.#applyChain(decodeMultiSigned(statement), id)
+        this.#applyChain(statement, id)
         break
       case "policy":
         if (!this.#isNamedPolicy(id))
@@ -139,9 +167,7 @@ export class Directory {
 
   /** The member or relay that has named this node or relay key, whatever became of the key. */
   ownerOf(keyId: Uint8Array): string | undefined {
-    for (const station of this.#stations.values())
-      if (station.keys.some((key) => equalBytes(key.keyId, keyId))) return station.name
-    return undefined
+    return this.#owners.get(toHex(keyId))
   }
 
   /** A statement's id, 32 bytes; a policy file's is its hash. */
@@ -169,7 +195,7 @@ export class Directory {
   }
 
   forks(): readonly ForkEvidence[] {
-    return this.#forks
+    return [...this.#forks.values()]
   }
 
   #applyRoster(statement: Uint8Array): void {
@@ -182,27 +208,30 @@ export class Directory {
     const { number } = decodeRoster(signed.body)
     const rival = this.#rosters.find(({ roster }) => roster.number === number)
     if (rival === undefined) return this.#adopt(nextRoster(this.#crypto, statement, last))
-    const { custodians } = rival.roster
-    const set = {
-      use: "custodian",
-      threshold: custodians.threshold,
-      keys: custodians.keys,
-    } as const
+    // A roster answers to the custodians of the one before; the first one known, to its own.
+    const before = this.#rosters.find(({ roster }) => roster.number === number - 1) ?? rival
+    const set = custodianSigners(before.roster.custodians)
     if (!meetsThreshold(this.#crypto, signed, "roster", set))
       throw new ChappeError("roster", `roster ${number} is not signed by its custodians`)
-    this.#forks.push({
-      name: `roster ${number}`,
-      kind: "roster",
-      first: toHex(rival.id),
-      second: statement,
-    })
+    const name = `roster ${number}`
+    this.#keepFork({ name, kind: "roster", first: rival.name, second: statement })
     throw new ChappeError("roster-fork", `two rosters have number ${number}`)
   }
 
   #adopt(next: SignedRoster): void {
-    this.#rosters.push(next)
-    for (const member of next.roster.members) this.#station(member.genesisId, member.node, "member")
-    for (const relay of next.roster.relays) this.#station(relay.genesisId, relay.name, "relay")
+    const { members, relays } = next.roster
+    this.#rosters.push({
+      ...next,
+      name: toHex(next.id),
+      members: new Map(members.map((member) => [member.node, member])),
+      relays: new Map(relays.map((relay) => [relay.name, relay])),
+    })
+    for (const member of members) this.#station(member.genesisId, member.node, "member")
+    for (const relay of relays) this.#station(relay.genesisId, relay.name, "relay")
+  }
+
+  #keepFork(evidence: ForkEvidence): void {
+    if (!this.#forks.has(evidence.first)) this.#forks.set(evidence.first, evidence)
   }
 
   #station(genesisId: Uint8Array, name: string, role: Station["role"]): void {
@@ -218,103 +247,114 @@ export class Directory {
     )
   }
 
-  #applyChain(signed: MultiSigned, id: Uint8Array): void {
+  #applyChain(statement: Uint8Array, id: Uint8Array): void {
+    const signed = decodeMultiSigned(statement)
     const item = decodeChainStatement(signed.body)
-    const station =
-      item.op === "genesis" ? this.#stations.get(toHex(id)) : this.#currentStation(item.name)
+    const station = item.op === "genesis" ? this.#stations.get(toHex(id)) : this.station(item.name)
     if (station === undefined || station.name !== item.name)
       throw new ChappeError(
         "unknown-member",
         `the roster does not name ${item.name} with this genesis`,
       )
-    if (item.op === "revoke") return this.#applyRevoke(station, signed, item, id)
-    if (item.seq === null || item.prev === null)
-      throw new ChappeError("statement", "only a revocation has no place in a chain")
-    const place = { seq: item.seq, prev: item.prev }
-    const rootChain = this.#isRootChain(station, signed, item)
-    if (rootChain) this.#applyRoot(station, signed, item, id, place)
-    else this.#applyNode(station, signed, item, id, place)
+    const input = { station, item, signed, id, statement }
+    const { seq, prev } = item
+    if (item.op === "revoke" && seq === null && prev === null) return this.#applyRevoke(input)
+    if (item.op === "revoke" || seq === null || prev === null)
+      throw new ChappeError("statement", "a revocation and nothing else has no place in a chain")
+    if (this.#isRootChain(input)) this.#applyRoot({ ...input, seq, prev })
+    else this.#applyNode({ ...input, seq, prev })
   }
 
-  #isRootChain(station: Station, signed: MultiSigned, item: ChainStatement): boolean {
+  #isRootChain({ station, signed, item }: ChainInput): boolean {
     if (item.op === "officer") return isRootSigned(this.#crypto, station, signed)
     return item.op !== "link" && item.op !== "prekeys" && item.op !== "urls"
   }
 
-  #applyRoot(
-    station: Station,
-    signed: MultiSigned,
-    item: ChainStatement,
-    id: Uint8Array,
-    place: { readonly seq: number; readonly prev: Uint8Array },
-  ): void {
-    const rival = station.ids[place.seq]
+  #applyRoot(input: PlacedInput): void {
+    const { station, signed, item, id, seq } = input
+    const rival = station.ids[seq]
     if (rival !== undefined) {
       if (!meetsThreshold(this.#crypto, signed, "member", rootSigners(station)))
         throw new ChappeError("statement", "too few root keys signed")
       station.frozen = true
-      this.#fork(station.name, "root-chain", rival, signed)
+      this.#fork("root-chain", rival, input)
     }
-    if (place.seq !== station.seq + 1 || !equalBytes(place.prev, station.head))
-      throw new ChappeError("chain-gap", `${station.name}: statement ${place.seq} does not follow`)
-    extendRootChain({ crypto: this.#crypto, signed, id }, station, item)
-    station.seq = place.seq
+    this.#requireNext(input, station)
+    extendRootChain(this.#context(input), station, item)
+    const newest = station.keys.at(-1)
+    if (newest?.named === toHex(id) && !this.#owners.has(toHex(newest.keyId)))
+      this.#owners.set(toHex(newest.keyId), station.name)
+    station.seq = seq
     station.head = id
     station.ids.push(toHex(id))
   }
 
-  #applyNode(
-    station: Station,
-    signed: MultiSigned,
-    item: ChainStatement,
-    id: Uint8Array,
-    place: { readonly seq: number; readonly prev: Uint8Array },
-  ): void {
+  #applyNode(input: PlacedInput): void {
+    const { station, signed, item, id, seq } = input
     const key = chainKeyOf(station, signed)
     if (key === undefined || !isSignedByStationKey(this.#crypto, station, key, signed))
       throw new ChappeError("statement", `${station.name}: no key of its own signed`)
-    const rival = key.ids[place.seq]
+    const rival = key.ids[seq]
     if (rival !== undefined) {
       key.forked = true
-      this.#fork(station.name, "node-chain", rival, signed)
+      this.#fork("node-chain", rival, input)
     }
-    if (item.at < key.notBefore || item.at > key.notAfter || this.#isRevoked(key.keyId, "now"))
+    if (item.at < key.notBefore || item.at > key.notAfter || !this.#stands(station, key))
       throw new ChappeError("statement", `${station.name}: the signing key is not valid`)
-    if (place.seq !== key.seq + 1 || !equalBytes(place.prev, key.head))
-      throw new ChappeError("chain-gap", `${station.name}: statement ${place.seq} does not follow`)
-    extendNodeChain({ crypto: this.#crypto, signed, id }, station, key, item)
-    key.seq = place.seq
+    this.#requireNext(input, key)
+    extendNodeChain(this.#context(input), station, key, item)
+    key.seq = seq
     key.head = id
     key.ids.push(toHex(id))
+    const link = item.op === "link" ? key.links.at(-1) : undefined
+    if (link === undefined) return
+    const name = toHex(link.key)
+    this.#links.set(name, [...(this.#links.get(name) ?? []), { station, key, link }])
   }
 
-  #fork(
-    name: string,
-    kind: "root-chain" | "node-chain",
-    first: string,
-    second: MultiSigned,
-  ): never {
-    this.#forks.push({ name, kind, first, second: second.body })
+  #context({ station, signed, id }: ChainInput): Parameters<typeof extendRootChain>[0] {
+    const isRevoked = (keyId: Uint8Array): boolean => this.#isRevoked(station.name, keyId, "now")
+    return { crypto: this.#crypto, signed, id, isRevoked }
+  }
+
+  #requireNext(
+    { station, seq, prev }: PlacedInput,
+    end: { readonly seq: number; readonly head: Uint8Array },
+  ): void {
+    if (seq !== end.seq + 1 || !equalBytes(prev, end.head))
+      throw new ChappeError("chain-gap", `${station.name}: statement ${seq} does not follow`)
+  }
+
+  #fork(kind: "root-chain" | "node-chain", first: string, input: ChainInput): never {
+    const { name } = input.station
+    this.#keepFork({ name, kind, first, second: input.statement })
     throw new ChappeError("chain-fork", `${name}: two statements claim one place`)
   }
 
-  /** A revocation by the root; by a station key for its link keys; by the enrolling officers. */
-  #applyRevoke(station: Station, signed: MultiSigned, item: ChainStatement, id: Uint8Array): void {
+  /** A revocation by the root; by a node for its links and prekeys; by who may enrol officers. */
+  #applyRevoke(input: ChainInput): void {
+    const { station, signed, item, id } = input
     const { keyId } = chainBody("revoke", item)
-    if (!isRootSigned(this.#crypto, station, signed) && !this.#mayRevoke(station, signed, keyId))
+    if (!isRootSigned(this.#crypto, station, signed) && !this.#mayRevoke(input, keyId))
       throw new ChappeError("statement", "nobody who may revoke this key signed")
     const name = `${station.name}/${toHex(keyId)}`
     this.#revocations.set(name, [...(this.#revocations.get(name) ?? []), toHex(id)])
   }
 
-  #mayRevoke(station: Station, signed: MultiSigned, keyId: Uint8Array): boolean {
-    const own = station.keys.find(({ links }) =>
-      links.some((link) => equalBytes(link.keyId, keyId)),
+  #mayRevoke({ station, signed, item }: ChainInput, keyId: Uint8Array): boolean {
+    const isOwners = station.keys.some(
+      (key) => hangsOn(key, keyId) && isSignedByStationKey(this.#crypto, station, key, signed),
     )
-    if (own !== undefined && isSignedByStationKey(this.#crypto, station, own, signed)) return true
+    if (isOwners) return true
     if (!station.officers.some((officer) => equalBytes(officer.keyId, keyId))) return false
     const enrollers = station.officers
-      .filter(({ capabilities }) => capabilities.includes("enrol/officer"))
+      .filter(
+        (officer) =>
+          officer.capabilities.includes("enrol/officer") &&
+          officer.notBefore <= item.at &&
+          item.at <= officer.notAfter &&
+          !this.#isRevoked(station.name, officer.keyId, "now"),
+      )
       .map(({ key }) => key)
     return countSigners(this.#crypto, signed, "member", { use: "officer", keys: enrollers }) > 0
   }
@@ -323,9 +363,13 @@ export class Directory {
 
   /** Refused: `roster` before the first roster is known. */
   roster(place: Place = "now"): Roster {
-    const found = this.#rosters.findLast(({ id }) => this.#isBefore(toHex(id), place))
+    const found = this.#rosterAt(place)
     if (found === undefined) throw new ChappeError("roster", "no roster is known yet")
     return found.roster
+  }
+
+  #rosterAt(place: Place): AdoptedRoster | undefined {
+    return this.#rosters.findLast(({ name }) => this.#isBefore(name, place))
   }
 
   get hasRoster(): boolean {
@@ -337,7 +381,7 @@ export class Directory {
   }
 
   member(name: string, place: Place = "now"): RosterMember | undefined {
-    return this.roster(place).members.find(({ node }) => node === name)
+    return this.#rosterAt(place)?.members.get(name)
   }
 
   isActiveMember(name: string, place: Place = "now"): boolean {
@@ -364,15 +408,9 @@ export class Directory {
 
   /** The member's or relay's chains as now known. */
   station(name: string, place: Place = "now"): Station | undefined {
-    const roster = this.roster(place)
-    const genesisId =
-      roster.members.find(({ node }) => node === name)?.genesisId ??
-      roster.relays.find((relay) => relay.name === name)?.genesisId
-    return genesisId === undefined ? undefined : this.#stations.get(toHex(genesisId))
-  }
-
-  #currentStation(name: string): Station | undefined {
-    return this.#rosters.length === 0 ? undefined : this.station(name)
+    const roster = this.#rosterAt(place)
+    const listed = roster?.members.get(name) ?? roster?.relays.get(name)
+    return listed === undefined ? undefined : this.#stations.get(toHex(listed.genesisId))
   }
 
   #isBefore(statement: string, place: Place): boolean {
@@ -381,19 +419,15 @@ export class Directory {
     return index !== undefined && index < place.size
   }
 
-  #isRevoked(keyId: Uint8Array, place: Place, name?: string): boolean {
-    const id = toHex(keyId)
-    const revocations =
-      name === undefined
-        ? [...this.#revocations].filter(([key]) => key.endsWith(`/${id}`)).flatMap(([, ids]) => ids)
-        : (this.#revocations.get(`${name}/${id}`) ?? [])
+  #isRevoked(name: string, keyId: Uint8Array, place: Place): boolean {
+    const revocations = this.#revocations.get(`${name}/${toHex(keyId)}`) ?? []
     return revocations.some((statement) => this.#isBefore(statement, place))
   }
 
   #isValid(name: string, key: NamedKey, place: Place, time: number): boolean {
     return (
       this.#isBefore(key.named, place) &&
-      !this.#isRevoked(key.keyId, place, name) &&
+      !this.#isRevoked(name, key.keyId, place) &&
       key.notBefore <= time &&
       time <= key.notAfter
     )
@@ -403,6 +437,22 @@ export class Directory {
     return key.kind !== "standby"
       ? this.#isBefore(key.named, place)
       : key.activated !== undefined && this.#isBefore(key.activated, place)
+  }
+
+  /** Whether the member had started a later incarnation there. */
+  #hasEnded(station: Station, key: StationKey, place: Place): boolean {
+    return station.keys.some(
+      (other) => other.incarnation > key.incarnation && this.#isActivated(other, place),
+    )
+  }
+
+  /** Whether what the key says now counts, its life aside. */
+  #stands(station: Station, key: StationKey): boolean {
+    return (
+      !key.forked &&
+      !this.#isRevoked(station.name, key.keyId, "now") &&
+      !this.#hasEnded(station, key, "now")
+    )
   }
 
   /** Why this is not a valid node or relay key of `name` there and then; or the key. */
@@ -422,10 +472,8 @@ export class Directory {
       return { kind: "invalid", why: `${name}'s key was not valid there` }
     if (place === "now" && (key.forked || station.frozen))
       return { kind: "invalid", why: `${name}'s chain has forked` }
-    const later = station.keys.some(
-      (other) => other.incarnation > key.incarnation && this.#isActivated(other, place),
-    )
-    if (later) return { kind: "invalid", why: `${name} has started a later incarnation` }
+    if (this.#hasEnded(station, key, place))
+      return { kind: "invalid", why: `${name} has started a later incarnation` }
     return { kind: "valid", key }
   }
 
@@ -438,13 +486,13 @@ export class Directory {
 
   /** Incarnation that the member's valid keys have now; 0 when it has none. */
   currentIncarnation(name: string): number {
-    const keys = this.station(name)?.keys.filter((key) => this.#isActivated(key, "now")) ?? []
-    return Math.max(0, ...keys.map(({ incarnation }) => incarnation))
+    const station = this.station(name)
+    return station === undefined ? 0 : incarnationOf(station)
   }
 
   /** Whether `name` is a member or relay whose revocation of this key is known anywhere. */
   isRevokedAnywhere(name: string, keyId: Uint8Array): boolean {
-    return this.#isRevoked(keyId, "now", name)
+    return this.#isRevoked(name, keyId, "now")
   }
 
   /** Refused: `officer-key`. */
@@ -455,8 +503,12 @@ export class Directory {
     place: Place,
     time: number,
   ): OfficerKey {
-    const key = this.station(member, place)?.officers.find(
-      (candidate) => candidate.officer === officer && equalBytes(candidate.keyId, keyId),
+    // The same key may have been named again, for longer or with less: the newest naming there counts.
+    const key = this.station(member, place)?.officers.findLast(
+      (candidate) =>
+        candidate.officer === officer &&
+        equalBytes(candidate.keyId, keyId) &&
+        this.#isBefore(candidate.named, place),
     )
     if (key === undefined || !this.#isValid(member, key, place, time))
       throw new ChappeError("officer-key", `${officer} had no such valid key there`)
@@ -472,28 +524,23 @@ export class Directory {
 
   /** Whose link key this is; undefined for strangers and for expired or revoked keys. */
   linkOwner(linkKey: Uint8Array, time: number): Station | undefined {
-    for (const name of this.#stationNames()) {
-      const station = this.station(name)
-      for (const key of station?.keys ?? []) {
-        const link = key.links.find((candidate) => equalBytes(candidate.key, linkKey))
-        if (link === undefined) continue
-        const counts =
-          this.#isValid(name, link, "now", time) &&
-          !key.forked &&
-          !this.#isRevoked(key.keyId, "now", name)
-        return counts ? station : undefined
-      }
-    }
-    return undefined
+    const named = this.#links.get(toHex(linkKey)) ?? []
+    return named.find((one) => this.#isListed(one.station) && this.#linkCounts(one, time))?.station
   }
 
-  #stationNames(): readonly string[] {
-    if (!this.hasRoster) return []
-    const { members, relays } = this.roster()
-    return [
-      ...members.filter(isNotRemoved).map(({ node }) => node),
-      ...relays.filter(isNotRemoved).map(({ name }) => name),
-    ]
+  #linkCounts({ station, key, link }: NamedLink, time: number): boolean {
+    return this.#isValid(station.name, link, "now", time) && this.#stands(station, key)
+  }
+
+  /** Whether the newest roster names this station with this genesis, and has not removed it. */
+  #isListed(station: Station): boolean {
+    const newest = this.#rosters.at(-1)
+    const listed = newest?.members.get(station.name) ?? newest?.relays.get(station.name)
+    return (
+      listed !== undefined &&
+      listed.status !== memberStatuses.removed &&
+      this.#stations.get(toHex(listed.genesisId)) === station
+    )
   }
 
   /**
@@ -505,19 +552,28 @@ export class Directory {
     day: number,
   ): { readonly hash: Uint8Array; readonly day: number; readonly exact: boolean } | undefined {
     const keys = this.station(member)?.keys ?? []
-    const statements = keys
-      .filter((key) => this.#isActivated(key, "now") && !this.#isRevoked(key.keyId, "now", member))
+    const newestFirst = keys
+      .filter(
+        (key) =>
+          this.#isActivated(key, "now") &&
+          !key.forked &&
+          !this.#isRevoked(member, key.keyId, "now"),
+      )
       .toSorted((a, b) => a.incarnation - b.incarnation)
       .flatMap(({ prekeys }) => prekeys)
-    const covering = statements.findLast(
-      ({ firstDay, hashes }) => firstDay <= day && day < firstDay + hashes.length,
-    )
-    const exact = covering?.hashes[day - covering.firstDay]
-    if (exact !== undefined) return { hash: exact, day, exact: true }
-    const past = statements.filter(({ firstDay }) => firstDay <= day).at(-1)
-    const last = past?.hashes.at(-1)
-    if (past === undefined || last === undefined) return undefined
-    return { hash: last, day: past.firstDay + past.hashes.length - 1, exact: false }
+      .toReversed()
+    const isUsable = (hash: Uint8Array): boolean =>
+      !this.#isRevoked(member, hash.subarray(0, 16), "now")
+    for (const { firstDay, hashes } of newestFirst) {
+      const hash = hashes[day - firstDay]
+      if (hash !== undefined && isUsable(hash)) return { hash, day, exact: true }
+    }
+    for (const { firstDay, hashes } of newestFirst) {
+      const index = hashes.findLastIndex((hash, i) => firstDay + i < day && isUsable(hash))
+      const hash = hashes[index]
+      if (hash !== undefined) return { hash, day: firstDay + index, exact: false }
+    }
+    return undefined
   }
 
   /** Whether `member` has published this typed key hash. */
@@ -531,8 +587,9 @@ export class Directory {
 
   /** A member's homes that the roster knows as active, in the member's order. */
   homes(member: string): readonly string[] {
-    const active = this.activeRelays()
-    return this.station(member)?.homes.filter((name) => active.includes(name)) ?? []
+    const relays = this.#rosterAt("now")?.relays
+    const isActive = (name: string): boolean => relays?.get(name)?.status === memberStatuses.active
+    return this.station(member)?.homes.filter(isActive) ?? []
   }
 
   urls(relay: string): StationKey["urls"] {
@@ -541,9 +598,11 @@ export class Directory {
 
   /** The valid link keys of a station. */
   linkKeys(name: string, time: number): readonly Uint8Array[] {
-    const keys = this.station(name)?.keys ?? []
-    return keys.flatMap(({ links }) =>
-      links.filter((link) => this.#isValid(name, link, "now", time)).map(({ key }) => key),
+    const station = this.station(name)
+    return (station?.keys ?? []).flatMap((key) =>
+      key.links
+        .filter((link) => station !== undefined && this.#linkCounts({ station, key, link }, time))
+        .map((link) => link.key),
     )
   }
 
@@ -579,6 +638,10 @@ export class Directory {
   }
 }
 
-function isNotRemoved({ status }: { readonly status: number }): boolean {
-  return status !== memberStatuses.removed
+/** Whether it is one of the key's links or prekeys. */
+function hangsOn(key: StationKey, keyId: Uint8Array): boolean {
+  return (
+    key.links.some((link) => equalBytes(link.keyId, keyId)) ||
+    key.prekeys.some(({ hashes }) => hashes.some((hash) => equalBytes(hash.subarray(0, 16), keyId)))
+  )
 }

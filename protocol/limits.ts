@@ -57,6 +57,7 @@ export const limits = {
   rootKeysMax: 16,
   membersMax: 1_024,
   nodeKeySecondsMax: 7_776_000, // 90 d
+  standbyKeySecondsMax: 31_536_000, // 1 y unused; then it lives as a node key
   nodeKeyRestSeconds: 1_209_600, // envelopes stop 14 d before a node key ends: mail in transit stays valid
   officerKeySecondsMax: 7_776_000, // 90 d
   rosterSecondsMin: 31_536_000, // 1 y: an expired roster would stop the network

@@ -64,13 +64,14 @@ export function countSigners(
   return signers
 }
 
+/** Fails closed: a threshold of 0 is met by nobody. */
 export function meetsThreshold(
   crypto: Crypto,
   item: MultiSigned,
   type: StatementType,
   set: SigningSet,
 ): boolean {
-  return countSigners(crypto, item, type, set) >= set.threshold
+  return set.threshold > 0 && countSigners(crypto, item, type, set) >= set.threshold
 }
 
 /** The statement's name, 32 bytes: the hash of its typed body, without the signatures. */

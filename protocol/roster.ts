@@ -20,6 +20,7 @@ import { ChappeError } from "./errors.ts"
 import { limits } from "./limits.ts"
 import {
   type MultiSigned,
+  type SigningSet,
   decodeMultiSigned,
   meetsThreshold,
   multiSignedId,
@@ -80,7 +81,7 @@ export function encodeRoster(item: Roster): Uint8Array {
   return encode(roster, item)
 }
 
-/** Refused: `size`, `not-canonical`, `roster` for a threshold that its keys cannot meet. */
+/** Refused: `size`, `not-canonical`, `roster` for a threshold that its keys cannot meet or too short a life. */
 export function decodeRoster(encoded: Uint8Array): Roster {
   const item = decode(roster, encoded, limits.statementBytesMax)
   const { threshold, keys } = item.custodians
@@ -88,6 +89,8 @@ export function decodeRoster(encoded: Uint8Array): Roster {
     throw new ChappeError("roster", "the custodians' threshold cannot be met")
   if (keys.some((key, i) => keys.slice(0, i).some((other) => equalBytes(key, other))))
     throw new ChappeError("roster", "a custodian's key stands twice")
+  if (item.expires - item.at < limits.rosterSecondsMin)
+    throw new ChappeError("roster", "a roster lasts a year at least")
   if (item.number < 1) throw new ChappeError("roster", "rosters are numbered from 1")
   return item
 }
@@ -105,8 +108,8 @@ export type SignedRoster = {
   readonly statement: Uint8Array
 }
 
-function custodianSigners(set: CustodianSet) {
-  return { use: "custodian", threshold: set.threshold, keys: set.keys } as const
+export function custodianSigners(set: CustodianSet): SigningSet {
+  return { use: "custodian", threshold: set.threshold, keys: set.keys }
 }
 
 function signedByItself(crypto: Crypto, signed: MultiSigned, item: Roster): void {

@@ -15,6 +15,8 @@ import { ChappeError } from "./errors.ts"
 import { type KeyUse, keyId } from "./key-id.ts"
 import { limits } from "./limits.ts"
 import { type MultiSigned, type SigningSet, countSigners, meetsThreshold } from "./multi-signed.ts"
+import { promiseKeyName } from "./promise.ts"
+import { noteKeyTypes, parseVerifierKey } from "./verifier-key.ts"
 
 /** A key that a chain names. `named` is the hex id of the statement that names it. */
 export type NamedKey = {
@@ -26,8 +28,10 @@ export type NamedKey = {
 }
 
 /** A node, standby or relay key with the chain that hangs on it. */
-export type StationKey = NamedKey & {
+export type StationKey = Omit<NamedKey, "notAfter"> & {
   readonly kind: "node" | "standby" | "relay"
+  /** A standby key's life shrinks to a node key's when it is activated. */
+  notAfter: number
   readonly incarnation: number
   /** Hex id of its first node-chain statement: that activates a standby key. */
   activated: string | undefined
@@ -86,7 +90,13 @@ export function newStation(name: string, role: Station["role"]): Station {
   }
 }
 
-type Context = { readonly crypto: Crypto; readonly signed: MultiSigned; readonly id: Uint8Array }
+type Context = {
+  readonly crypto: Crypto
+  readonly signed: MultiSigned
+  readonly id: Uint8Array
+  /** Whether the station has revoked this key, as far as is known. */
+  readonly isRevoked: (keyId: Uint8Array) => boolean
+}
 
 function refuse(why: string): never {
   throw new ChappeError("statement", why)
@@ -112,6 +122,14 @@ function possessed(
 function lifetime(notBefore: number, notAfter: number, secondsMax: number): void {
   if (notAfter <= notBefore || notAfter - notBefore > secondsMax)
     refuse("a key's life is out of bounds")
+}
+
+/** The highest incarnation of the keys in use; 0 for none. A standby key is in use once its own chain begins. */
+export function incarnationOf(station: Station): number {
+  const inUse = station.keys.filter(
+    ({ kind, activated }) => kind !== "standby" || activated !== undefined,
+  )
+  return Math.max(0, ...inUse.map(({ incarnation }) => incarnation))
 }
 
 export function rootSigners(station: Station): SigningSet {
@@ -150,12 +168,13 @@ export function extendRootChain(context: Context, station: Station, item: ChainS
     case "standby": {
       if (station.role !== "member") refuse("relays have no node keys")
       const body = chainBody(item.op, item)
-      const yearSeconds = 365 * limits.secondsPerDay
-      lifetime(
-        body.notBefore,
-        body.notAfter,
-        item.op === "node" ? limits.nodeKeySecondsMax : yearSeconds,
-      )
+      const current = incarnationOf(station)
+      if (item.op === "node" && body.incarnation < Math.max(1, current))
+        refuse("the incarnation has ended")
+      if (item.op === "standby" && body.incarnation !== current + 1)
+        refuse("a standby key is of the next incarnation")
+      const lifeMax = item.op === "node" ? limits.nodeKeySecondsMax : limits.standbyKeySecondsMax
+      lifetime(body.notBefore, body.notAfter, lifeMax)
       stationKey(context, station, { ...body, kind: item.op, use: "node", named })
       break
     }
@@ -168,6 +187,9 @@ export function extendRootChain(context: Context, station: Station, item: ChainS
     }
     case "witness": {
       const body = chainBody("witness", item)
+      const { publicKey } = noteKey(context, body.vkey, station.name, noteKeyTypes.cosignature)
+      const { possession } = body
+      possessed(context, { name: station.name, use: "witness", key: publicKey, possession })
       station.witnesses.push({ vkey: body.vkey, named })
       break
     }
@@ -179,6 +201,8 @@ export function extendRootChain(context: Context, station: Station, item: ChainS
       if (station.role !== "relay") refuse("members have no logs")
       const body = chainBody("log", item)
       if (!body.origin.startsWith(`${station.name}/`)) refuse("a log is named after its relay")
+      noteKey(context, body.logVkey, body.origin, noteKeyTypes.ed25519)
+      noteKey(context, body.promiseVkey, promiseKeyName(body.origin), noteKeyTypes.ed25519)
       station.logs.push({ ...body, named })
       break
     }
@@ -194,6 +218,18 @@ export function extendRootChain(context: Context, station: Station, item: ChainS
     case "urls":
       refuse(`${item.op} does not belong in a root chain`)
   }
+}
+
+function noteKey(
+  { crypto }: Context,
+  vkey: string,
+  name: string,
+  type: number,
+): { readonly publicKey: Uint8Array } {
+  const key = parseVerifierKey(crypto, vkey)
+  if (key.name !== name || key.type !== type)
+    refuse(`a verifier key is not ${name}'s, type ${type}`)
+  return key
 }
 
 function rootKeysOf(context: Context, body: ChainBody<"root">): void {
@@ -297,6 +333,9 @@ export function extendNodeChain(
   item: ChainStatement,
 ): void {
   const named = toHex(context.id)
+  const activates = key.kind === "standby" && key.activated === undefined
+  if (activates && key.incarnation <= incarnationOf(station))
+    refuse("the standby key's incarnation has begun without it")
   switch (item.op) {
     case "link": {
       const body = chainBody("link", item)
@@ -331,6 +370,7 @@ export function extendNodeChain(
       refuse(`${item.op} does not belong in a node chain`)
   }
   key.activated ??= named
+  if (activates) key.notAfter = Math.min(key.notAfter, item.at + limits.nodeKeySecondsMax)
 }
 
 /** An officer enrolled by another, who must hold `enrol/officer` and every capability given. */
@@ -342,6 +382,7 @@ function enrolledOfficer(context: Context, station: Station, item: ChainStatemen
       officer.capabilities.includes("enrol/officer") &&
       officer.notBefore <= item.at &&
       item.at <= officer.notAfter &&
+      !context.isRevoked(officer.keyId) &&
       countSigners(crypto, signed, "member", { use: "officer", keys: [officer.key] }) === 1,
   )
   if (enroller === undefined) refuse("no officer who may enrol signed")
