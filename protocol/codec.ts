@@ -6,6 +6,7 @@
 import { Packr, Unpackr } from "msgpackr"
 import { compareText, utf8 } from "./bytes.ts"
 import { ChappeError } from "./errors.ts"
+import { limits } from "./limits.ts"
 import { scan } from "./scanner.ts"
 
 /** A value of the subset. Integers only, −2³¹ … 2³²−1; map keys are strings. */
@@ -43,7 +44,8 @@ export function decode<T>(codec: Codec<T>, encoded: Uint8Array, bytesMax: number
   if (encoded.length > bytesMax)
     throw new ChappeError("size", `${encoded.length} of ${bytesMax} bytes`)
   scan(encoded)
-  return codec.fromValue(unpackr.unpack(encoded) as Value, "")
+  // msgpackr leaves a property on the array that it reads: it gets a view of its own.
+  return codec.fromValue(unpackr.unpack(encoded.subarray()) as Value, "")
 }
 
 function refuse(field: string, why: string): never {
@@ -229,18 +231,23 @@ export function tagged<Table extends object>(table: Table): Codec<Tagged<Table>>
 
 /** Any value of the subset; what a document may hold. Copies bytes, sorts map keys when encoding. */
 export const value: Codec<Value> = {
-  toValue: (item) => canonicalValue(item),
+  toValue: (item) => canonicalValue(item, 1),
   fromValue: (item) => detach(item),
 }
 
-function canonicalValue(item: Value): Value {
-  if (Array.isArray(item)) return (item as readonly Value[]).map(canonicalValue)
+/** Documents come from outside: what is no value of the subset is refused here or by the scanner. */
+function canonicalValue(item: Value, depth: number): Value {
+  if (depth > limits.depthMax) refuse("", "is nested too deeply")
+  if (Array.isArray(item))
+    return (item as readonly Value[]).map((inner) => canonicalValue(inner, depth + 1))
   if (item instanceof Map)
     return new Map(
       [...(item as ReadonlyMap<string, Value>)]
-        .map(([key, inner]) => [key, canonicalValue(inner)] as const)
+        .map(([key, inner]) => [key, canonicalValue(inner, depth + 1)] as const)
         .toSorted(([a], [b]) => compareText(a, b)),
     )
+  if (typeof item === "object" && item !== null && !(item instanceof Uint8Array))
+    refuse("", "is of a type outside the subset")
   return item
 }
 

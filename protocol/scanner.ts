@@ -1,5 +1,6 @@
 // The scanner accepts or refuses MessagePack bytes before any decoder sees them: one value, one encoding.
-// Subset and bounds: docs/PROTOCOL.md, "Encoding". It allocates nothing and visits each byte at most once.
+// Subset and bounds: docs/PROTOCOL.md, "Encoding". It copies nothing
+// and reads no byte more than three times.
 
 import { compareBytes, readU16, readU32 } from "./bytes.ts"
 import { ChappeError } from "./errors.ts"
@@ -158,7 +159,15 @@ class Scanner {
   #string(length: number): void {
     const end = this.offset + length
     if (end > this.#bytes.length) refuse("cut short")
+    // Decoders drop a byte order mark in front (msgpackr from 64 bytes on): two encodings of one value.
+    if (length >= 3 && this.#isByteOrderMark()) refuse("text begins with a byte order mark")
     while (this.offset < end) this.#codePoint(end)
+  }
+
+  #isByteOrderMark(): boolean {
+    const at = this.offset
+    const bytes = this.#bytes
+    return bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf
   }
 
   /** One code point of RFC 3629 UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. */
