@@ -70,13 +70,16 @@ export class SendWindow {
     let last: SentChunk | undefined
     while (left > 0) {
       last = this.#sent.shift()
-      if (last === undefined) throw new ChappeError("frame", "more acknowledged than was sent")
+      if (last === undefined) break
       left -= last.charge
       this.#unacknowledged -= last.charge
       if (!last.urgent) this.#belowFlash -= last.charge
     }
     if (last === undefined || left < 0)
-      throw new ChappeError("frame", `${charge} bytes acknowledged are not whole chunks`)
+      throw new ChappeError(
+        "frame",
+        `${charge} bytes acknowledged are not those of whole chunks sent`,
+      )
     this.#delivered += charge
     this.#deliveredAtMs = nowMs
     this.#measure(last, nowMs)
