@@ -2,6 +2,23 @@
 
 import type { Command } from "./command.ts"
 import { labInit } from "./commands/lab-init.ts"
+import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./commands/mail.ts"
 import { completion, help, man, version } from "./commands/self.ts"
+import { send } from "./commands/send.ts"
 
-export const commands: readonly Command[] = [labInit, help, man, completion, version]
+export const commands: readonly Command[] = [
+  labInit,
+  send,
+  inbox,
+  show,
+  publish,
+  reply,
+  take,
+  refuse,
+  outbox,
+  trace,
+  help,
+  man,
+  completion,
+  version,
+]

@@ -75,14 +75,17 @@ export class Output {
   }
 }
 
-/**
- * Text of other people on this terminal: control characters would move the cursor or colour a lie, and
- * directional overrides would turn a name round. Our own colours stay.
- */
-export function printable(text: string): string {
+/** The last gate before the terminal: control characters that are not our own colours. */
+function printable(text: string): string {
   return text.replaceAll(
     // oxlint-disable-next-line no-control-regex
-    /(?!\u001b\[\d{1,2}m)[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/gu,
+    /(?!\u001b\[\d{1,2}m)[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu,
     "\u{fffd}",
   )
+}
+
+/** Text of other people: no control characters at all, no direction overrides. */
+export function harmless(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e]/gu, "\u{fffd}")
 }
