@@ -1,0 +1,80 @@
+// An officer's session at a node's HTTP interface, as a case system would hold one. It finds the node
+// again after a restart and signs in anew.
+
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
+import type { Json } from "./command.ts"
+
+const retryMs = 50
+
+export class NodeApi {
+  readonly #dir: string
+  readonly #officer: string
+  #session: { readonly url: string; readonly token: string } | undefined
+
+  constructor(dir: string, officer: string) {
+    this.#dir = dir
+    this.#officer = officer
+  }
+
+  /** Asks until the node answers; a session that ended with its process is renewed. */
+  async call(method: string, path: string, body?: unknown): Promise<Json> {
+    for (;;) {
+      const answer = await this.#attempt(method, path, body)
+      if (answer !== undefined) return answer
+      await pause(retryMs)
+    }
+  }
+
+  async #attempt(method: string, path: string, body: unknown): Promise<Json | undefined> {
+    try {
+      this.#session ??= await this.#signIn()
+      const { url, token } = this.#session
+      const response = await fetch(`${url}${path}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${token}`,
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      })
+      const answer = (await response.json()) as Json
+      if (response.ok) return answer
+      const { code } = answer["error"] as { readonly code: string }
+      if (code === "unauthenticated") {
+        this.#session = undefined
+        return undefined
+      }
+      throw new ApiError(code, JSON.stringify(answer))
+    } catch (error) {
+      if (error instanceof ApiError) throw error
+      // The process is down; its supervisor starts it again.
+      this.#session = undefined
+      return undefined
+    }
+  }
+
+  async #signIn(): Promise<{ readonly url: string; readonly token: string }> {
+    const api = JSON.parse(await readFile(join(this.#dir, "run", "api.json"), "utf8")) as Json
+    const secret = await readFile(join(this.#dir, "officers", `${this.#officer}.secret`))
+    const url = String(api["url"])
+    const response = await fetch(`${url}/v1/sessions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ officer: this.#officer, secret: secret.toString("base64") }),
+    })
+    const session = (await response.json()) as Json
+    if (!response.ok) throw new Error(JSON.stringify(session))
+    return { url, token: String(session["token"]) }
+  }
+}
+
+export class ApiError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}

@@ -1,0 +1,80 @@
+// The judge itself is judged: each fault, planted in a clean history, must be found.
+
+import { describe, expect, test } from "vitest"
+import { type Shown, type Submitted, judge, noFaults } from "../kit/judge.ts"
+
+const submitted: readonly Submitted[] = [1, 2, 3].map((n) => ({
+  sender: "FR",
+  id: `${n}`,
+  to: ["BR", "JP"],
+  lane: "routine",
+  digest: `d${n}`,
+  answered: "custody",
+}))
+
+function inbox(): Shown[] {
+  return [1, 2, 3].map((n) => ({
+    id: `${n}`,
+    from: "FR",
+    lane: "routine",
+    seq: n,
+    digest: `d${n}`,
+  }))
+}
+
+function clean(): Map<string, Shown[]> {
+  return new Map([
+    ["BR", inbox()],
+    ["JP", inbox()],
+  ])
+}
+
+/** The history with one member's inbox changed. */
+function planted(change: (held: Shown[]) => void): Map<string, Shown[]> {
+  const history = clean()
+  const held = history.get("JP")
+  if (held !== undefined) change(held)
+  return history
+}
+
+const second: Shown = { id: "2", from: "FR", lane: "routine", seq: 2, digest: "d2" }
+
+describe("the judge", () => {
+  test("finds nothing in a clean history", () => {
+    expect(judge(submitted, clean())).toEqual(noFaults)
+  })
+
+  test.each<[keyof typeof noFaults, (held: Shown[]) => unknown]>([
+    ["lost", (held) => held.pop()],
+    ["doubled", (held) => held.splice(2, 0, { ...second, seq: 2.5 })],
+    ["changed", (held) => held.splice(1, 1, { ...second, digest: "other" })],
+    ["invented", (held) => held.push({ ...second, id: "9", seq: 9 })],
+  ])("finds what is %s", (fault, change) => {
+    const found = judge(submitted, planted(change))
+    expect(found[fault]).toBe(1)
+  })
+
+  test("finds what is reordered", () => {
+    const found = judge(
+      submitted,
+      planted((held) => held.sort((a, b) => b.seq - a.seq)),
+    )
+    expect(found.reordered).toBe(2)
+  })
+
+  test("finds what reached somebody else", () => {
+    const history = clean()
+    history.set("KE", [second])
+    expect(judge(submitted, history).misdelivered).toBe(1)
+  })
+
+  test("lets an unanswered message be there or not", () => {
+    const unsure = submitted.map((item) => ({ ...item, answered: "unknown" as const }))
+    expect(
+      judge(
+        unsure,
+        planted((held) => held.pop()),
+      ),
+    ).toEqual(noFaults)
+  })
+})
