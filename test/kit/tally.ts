@@ -1,0 +1,38 @@
+// Two test runners, one count: the last line of `.ci/run`.
+
+import { readFileSync } from "node:fs"
+
+type Tally = { readonly passed: number; readonly failed: number; readonly skipped: number }
+
+function unitTally(): Tally {
+  const report = JSON.parse(readFileSync("dist/test/vitest.json", "utf8")) as {
+    readonly numPassedTests: number
+    readonly numFailedTests: number
+    readonly numPendingTests: number
+    readonly numTodoTests: number
+    readonly numFailedTestSuites: number
+  }
+  // A file that does not even load counts no tests; its suite counts as failed.
+  const failed = Math.max(report.numFailedTests, report.numFailedTestSuites > 0 ? 1 : 0)
+  const skipped = report.numPendingTests + report.numTodoTests
+  return { passed: report.numPassedTests, failed, skipped }
+}
+
+/** Node's runner ends its report with `# pass 12`, `# fail 0` and so on. */
+function processTally(): Tally {
+  const report = readFileSync("dist/test/e2e.tap", "utf8")
+  const count = (word: string): number => {
+    const found = new RegExp(`^# ${word} (?<count>\\d+)$`, "mu").exec(report)?.groups?.["count"]
+    if (found === undefined) throw new Error(`dist/test/e2e.tap does not say how many ${word}`)
+    return Number(found)
+  }
+  return {
+    passed: count("pass"),
+    failed: count("fail") + count("cancelled"),
+    skipped: count("skipped") + count("todo"),
+  }
+}
+
+const all = [unitTally(), processTally()]
+const sum = (of: keyof Tally): number => all.reduce((total, one) => total + one[of], 0)
+console.log(`${sum("passed")} passed, ${sum("failed")} failed, ${sum("skipped")} skipped`)

@@ -1,0 +1,131 @@
+// The pages say what the code does: tables, bytes, examples and links cannot drift apart from it.
+
+import { existsSync, readFileSync, readdirSync } from "node:fs"
+import { describe, expect, test } from "vitest"
+import { entryKinds } from "../../protocol/entry.ts"
+import { receiptSteps } from "../../protocol/receipt.ts"
+import { blockOf, generatedBlocks, protocolPage } from "../kit/print-tables.ts"
+
+const page = readFileSync(protocolPage, "utf8")
+const pages = [
+  ...readdirSync(".").filter((name) => name.endsWith(".md")),
+  ...readdirSync("docs")
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+]
+
+describe("docs/PROTOCOL.md", () => {
+  test.each([...generatedBlocks()])("prints the %s of the code", (name, block) => {
+    expect(blockOf(page, name)).toBe(block)
+  })
+
+  test("has each link message with its number and fields, in the code's order", () => {
+    const rows = [
+      ...page.matchAll(/^\| (?<kind>\d+) +\| `(?<name>\w+)` +\| (?<items>[^|]*?) +\|/gmu),
+    ]
+    const source = readFileSync("protocol/link-messages.ts", "utf8")
+    const messages = [
+      ...source.matchAll(/(?<name>\w+): record\(\{\s*kind: literal\((?<kind>\d+)\)/gu),
+    ]
+
+    expect(messages.length).toBeGreaterThan(20)
+    expect(rows.map(({ groups }) => [groups?.["kind"], groups?.["name"]])).toEqual(
+      messages.map(({ groups }) => [groups?.["kind"], groups?.["name"]]),
+    )
+    const misplaced = messages.filter((message, i) => {
+      const fields = topLevelNames(source.slice(message.index)).slice(1)
+      const items = rows[i]?.groups?.["items"] ?? ""
+      const places = fields.map((field) => items.search(new RegExp(`\\b${field}\\b`, "u")))
+      return places.some((place, at) => place < 0 || place < (places[at - 1] ?? 0))
+    })
+    expect(misplaced.map(({ groups }) => groups?.["name"])).toEqual([])
+  })
+
+  test("has each kind of log entry and each step of a receipt", () => {
+    for (const [name, kind] of Object.entries(entryKinds))
+      expect(page).toMatch(new RegExp(`^\\| ${kind} +\\| ${name} +\\|`, "mu"))
+    for (const [name, step] of Object.entries(receiptSteps))
+      expect(page).toMatch(new RegExp(`^\\| ${step} +\\| ${name.replace("-", " ")} +\\|`, "mu"))
+  })
+
+  test("has a section for each that a comment in the code names", () => {
+    const titles = [...page.matchAll(/^#+ (?<title>.+)$|\*\*(?<term>[^*]+)\*\*/gmu)]
+      .map(({ groups }) => (groups?.["title"] ?? groups?.["term"] ?? "").toLowerCase())
+      .join("\n")
+    const named = sources().flatMap((source) =>
+      [
+        ...source.matchAll(
+          /docs\/PROTOCOL\.md[^"\n]{0,3}"(?<a>[^"\n]+)"(?: and "(?<b>[^"\n]+)")?/gu,
+        ),
+      ].flatMap(({ groups }) => [groups?.["a"], groups?.["b"]].filter((one) => one !== undefined)),
+    )
+    expect(named.length).toBeGreaterThan(30)
+    for (const name of new Set(named)) expect(titles).toContain(name.toLowerCase())
+  })
+})
+
+describe.each(pages)("%s", (name) => {
+  const text = readFileSync(name, "utf8")
+
+  test("shows only code that is part of a compiled example", () => {
+    const examples = readdirSync("docs/examples").map((file) =>
+      readFileSync(`docs/examples/${file}`, "utf8"),
+    )
+    const shown = [...text.matchAll(/^```ts\n(?<code>[\s\S]*?)\n```$/gmu)].map(
+      ({ groups }) => groups?.["code"] ?? "",
+    )
+    expect(shown.filter((code) => !examples.some((example) => example.includes(code)))).toEqual([])
+  })
+
+  test("links only to what exists", () => {
+    const prose = text.replaceAll(/`[^`\n]*`/gu, "")
+    const targets = [...prose.matchAll(/\]\((?<target>[^)\s]+)\)/gu)].map(
+      ({ groups }) => groups?.["target"] ?? "",
+    )
+    expect(targets.filter((target) => !leadsSomewhere(name, target))).toEqual([])
+  })
+})
+
+function leadsSomewhere(from: string, target: string): boolean {
+  if (/^https?:|^mailto:/u.test(target)) return true
+  const [file = "", anchor] = target.split("#")
+  const path = file === "" ? from : new URL(file, `file:///${from}`).pathname.slice(1)
+  if (!existsSync(path)) return false
+  return anchor === undefined || anchorsOf(readFileSync(path, "utf8")).includes(anchor)
+}
+
+/** Names of a record's fields: what stands before a colon at the first level of its braces. */
+function topLevelNames(text: string): readonly string[] {
+  const begin = text.indexOf("{")
+  let depth = 0
+  let level = ""
+  for (const letter of text.slice(begin)) {
+    if ("{(".includes(letter)) depth += 1
+    if (depth === 1) level += letter
+    if ("})".includes(letter)) depth -= 1
+    if (depth === 0) break
+  }
+  return level
+    .slice(1)
+    .split(",")
+    .map((field) => /^\s*(?<name>\w+)/u.exec(field)?.groups?.["name"])
+    .filter((field) => field !== undefined)
+}
+
+/** As GitHub makes them from headings. */
+function anchorsOf(markdown: string): readonly string[] {
+  return [...markdown.matchAll(/^#+ (?<title>.+)$/gmu)].map(({ groups }) =>
+    (groups?.["title"] ?? "")
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  )
+}
+
+function sources(): readonly string[] {
+  return ["protocol", "keys", "relay", "node", "audit", "cli"].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".ts"))
+      .map((file) => readFileSync(`${folder}/${file}`, "utf8")),
+  )
+}
