@@ -105,6 +105,7 @@ describe("messages", () => {
   })
 
   it("of each precedence travel in the lane above bulk that is theirs", () => {
+    expect(Object.values(linkLanes)).toHaveLength(limits.streamsMax)
     expect(([0, 1, 2, 3] as const).map(linkLaneOf)).toEqual([routine, priority, immediate, flash])
   })
 
@@ -346,6 +347,7 @@ describe("hello, pings and the end", () => {
     ours.send(bulk, filled(mebibyte, 1))
     ours.close("clock")
     ours.close("done")
+    expect(ours.queuedBytes).toBe(0)
     const frames = ours.takeFrames(0)
     expect(frames.map(decodeFrame)).toEqual([{ kind: 6, code: "clock" }])
     expect(ours.takeFrames(0)).toEqual([])
