@@ -21,6 +21,8 @@ const options = {
 
 const bytesOf = (hex: string): Uint8Array => fromHex(hex.replaceAll("-", ""))
 
+const isAccepted = (hex: string): boolean => codeOf(() => scan(bytesOf(hex))) === undefined
+
 /** A number in every width, shortest or not; cut where it does not fit. */
 function wide(number: number): string[] {
   const hex = (width: number): string =>
@@ -42,7 +44,6 @@ describe.runIf(haveSharedVectors)("the msgpack test suite", () => {
     ? (readSharedVectors("msgpack/msgpack-test-suite.json") as Record<string, readonly SuiteCase[]>)
     : {}
   const cases = Object.values(suite).flat()
-  const isAccepted = (hex: string): boolean => codeOf(() => scan(bytesOf(hex))) === undefined
 
   it("has exactly 48 encodings that are canonical, at most one for each value", () => {
     const accepted = cases.map(({ msgpack }) => msgpack.filter(isAccepted))
