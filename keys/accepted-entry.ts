@@ -115,6 +115,7 @@ export function checkLogStatement(
       purpose: "log",
     })
   } catch (cause) {
+    if (!(cause instanceof ChappeError)) throw cause
     throw new ChappeError("entry-signature", "the log statement's signature does not hold", {
       cause,
     })

@@ -6,7 +6,7 @@
 
 import { type Auth, type BatchVerifier, decodeAuth } from "../protocol/batch.ts"
 import { equalBytes, toHex } from "../protocol/bytes.ts"
-import { isContentType, missingCapability } from "../protocol/capability.ts"
+import { isContentType, isDesksOwn, missingCapability } from "../protocol/capability.ts"
 import type { Directory } from "../protocol/directory.ts"
 import { type Document, readDocument, statedColour } from "../protocol/document.ts"
 import {
@@ -61,6 +61,10 @@ export function parseDelivery(bytes: Delivery): ParsedDelivery {
   const { length } = bytes.body
   if (length < limits.bodyBytesMin || length > limits.bodyBytesMax)
     throw new ChappeError("size", `a body of ${length} bytes`)
+  if (bytes.header.length > limits.headerBytesMax)
+    throw new ChappeError("size", `a header of ${bytes.header.length} bytes`)
+  if (bytes.auth.length > limits.leafBytesMax || bytes.leaf.length > limits.leafBytesMax)
+    throw new ChappeError("size", "the auth or leaf")
   if (bytes.path.length > limits.slicePathMax || bytes.path.some((hash) => hash.length !== 32))
     throw new ChappeError("size", "the slice's path")
   const header = decodeHeader(bytes.header)
@@ -71,7 +75,10 @@ export function parseDelivery(bytes: Delivery): ParsedDelivery {
 
 /** Step 4. Refused: `suite`. */
 export function checkSuite(core: Core, directory: Directory): void {
-  if (core.suite !== suites.one || core.suite < directory.roster().policy.minSuite)
+  const { policy } = directory.roster()
+  const end = policy.suites.find(({ suite }) => suite === core.suite)?.notAfter
+  const isPast = end !== undefined && core.created > end
+  if (core.suite !== suites.one || core.suite < policy.minSuite || isPast)
     throw new ChappeError("suite", `suite ${core.suite}`)
 }
 
@@ -241,9 +248,13 @@ export function judgeContent(judged: Judged, inside: Inside, directory: Director
   const missing = missingCapability(type, statedColour(document), officer.capabilities)
   if (missing !== undefined)
     throw new ChappeError("capability", `${content.officer} does not hold ${missing}`)
+  // A member's root can give any capability; what the desk decides, the desk alone can say.
+  if (isDesksOwn(type) && !directory.desks(place).includes(core.senderNode))
+    throw new ChappeError("capability", `${core.senderNode} is not the desk`)
   // 15
   const { intended } = content
-  const isIntended = core.recipients.every(({ node }) => intended.nodes.includes(node))
+  const nodes = new Set(intended.nodes)
+  const isIntended = core.recipients.every(({ node }) => nodes.has(node))
   if (intended.sender !== core.senderNode || !equalBytes(intended.id, core.id) || !isIntended)
     throw new ChappeError("recipients")
   if (content.created > core.created + limits.futureSecondsMax)

@@ -21,6 +21,7 @@ import {
   suites,
   time,
 } from "../protocol/envelope.ts"
+import { ChappeError } from "../protocol/errors.ts"
 import { keyId } from "../protocol/key-id.ts"
 import { limits } from "../protocol/limits.ts"
 import { contentTypeName, memberName, officerId } from "../protocol/names.ts"
@@ -105,6 +106,8 @@ export type SealedEnvelope = {
 
 /** Everything but the batch signature. Refused: `size` for too much content, `key-form` for a bad KEM key. */
 export function sealEnvelope(input: SealInput): SealedEnvelope {
+  if (input.content.length > limits.paddedMax)
+    throw new ChappeError("size", `content of ${input.content.length} bytes is too long`)
   const draw = hedged(input.hedgeSecret, input.random, sha256(input.content))
   const contentCommitKey = draw("content-commit", 32)
   const contentKey = draw("content-key", 32)

@@ -14,10 +14,11 @@ import { leafHash, rootFromInclusion } from "./tree.ts"
 export type BatchPurpose = "message" | "log"
 export const blindLength = { message: 16, log: 0 } as const satisfies Record<BatchPurpose, number>
 
+// Wider than a batch may be: a place out of bounds is a bad signature, not a bad layout.
 const auth = record({
-  index: uint(limits.batchMax - 1),
-  size: uint(limits.batchMax),
-  path: list(bytes(32), 0, limits.batchPathMax),
+  index: uint(0xffff),
+  size: uint(0xffff),
+  path: list(bytes(32), 0, 16),
   blind: bytes(0, 16),
   signature: bytes(64),
 })
@@ -65,7 +66,8 @@ export function batchRoot(
   id: Uint8Array,
   purpose: BatchPurpose,
 ): Uint8Array {
-  if (item.size < 1 || item.index >= item.size || item.blind.length !== blindLength[purpose])
+  const fits = item.size >= 1 && item.size <= limits.batchMax && item.index < item.size
+  if (!fits || item.blind.length !== blindLength[purpose])
     throw new ChappeError("signature", "the batch place is malformed")
   const root = rootFromInclusion({
     sha256,

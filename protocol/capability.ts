@@ -67,6 +67,11 @@ export function isContentType(name: string): name is ContentType {
   return Object.hasOwn(contentTypes, name)
 }
 
+/** Whether only an officer of a member flagged `desk` may sign this. */
+export function isDesksOwn(type: ContentType): boolean {
+  return type === "notice/published"
+}
+
 /** The first capability that signing this would need and `held` lacks. */
 export function missingCapability(
   type: ContentType,
