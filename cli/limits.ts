@@ -17,7 +17,7 @@ export const cliLimits = {
   requestMs: 120_000, // a node answers a send within its own custody wait
   livezMs: 3_000, // a check that takes longer is a finding
 
-  rosterSeconds: 63_072_000, // 2 y: a lab that is found again after a year still starts
+  certificateSeconds: 63_072_000, // 2 y: a lab that is found again after a year still starts
   custodians: 3,
   custodianThreshold: 2,
   labRelaysMax: 16,

@@ -51,11 +51,6 @@ export function lifeFrom(
 
 const yearSeconds = 365 * limits.secondsPerDay
 
-/** The name of a member's witness key in notes. */
-export function witnessKeyName(member: string): string {
-  return `${member}/witness`
-}
-
 /** An officer to be enrolled by the root. `officer`: the part after the slash. */
 export type NewOfficer = { readonly officer: string; readonly roles: readonly Role[] }
 
@@ -101,7 +96,7 @@ export function foundMember(input: {
   const node = newSigningKey("node", random)
   const link = newSigningKey("link", random)
   const standby = newSigningKey("node", random)
-  const witness = newNoteKey("witness", witnessKeyName(name), noteKeyTypes.cosignature, random)
+  const witness = newNoteKey("witness", name, noteKeyTypes.cosignature, random)
   const witnessPossession = possessionOf(name, signingKey("witness", witness.entry.secret))
 
   const chain = new ChainWriter(newRootChain(name))

@@ -13,10 +13,11 @@ const invitation = record({
   rosterId: bytes(32),
   relay: relayName,
   urls: list(text(256), 1, 8),
+  certificate: bytes(1, 2_048),
   linkKey: bytes(32),
   token: bytes(32),
 })
-/** `urls`: the relay's HTTPS listener. `linkKey`: its key on the links listener and in its certificate. */
+/** `urls`: the relay's HTTPS listener; `certificate`: that listener's, in DER. `linkKey`: its key on the links listener. */
 export type Invitation = Infer<typeof invitation>
 
 export function encodeInvitation(item: Invitation): Uint8Array {
@@ -24,5 +25,5 @@ export function encodeInvitation(item: Invitation): Uint8Array {
 }
 
 export function decodeInvitation(encoded: Uint8Array): Invitation {
-  return decode(invitation, encoded, 2 * limits.leafBytesMax)
+  return decode(invitation, encoded, limits.headerBytesMax)
 }

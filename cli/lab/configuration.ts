@@ -22,6 +22,8 @@ level = "info"
 
 export function relayConfigText(options: {
   readonly name: string
+  /** The address to listen on. */
+  readonly bind: string
   readonly linksPort: number
   readonly httpsPort: number
 }): string {
@@ -32,12 +34,12 @@ name = "${options.name}"
 
 [links]
 # Where nodes and other relays connect: TLS 1.3 with keys pinned by the directory; strangers are dropped.
-host = "127.0.0.1"
+host = "${options.bind}"
 port = ${options.linksPort}
 
 [https]
 # The logs for auditors and members, statements, first contact: an ordinary certificate, keys/https.pem.
-host = "127.0.0.1"
+host = "${options.bind}"
 port = ${options.httpsPort}
 
 [log]

@@ -54,7 +54,7 @@ export class RunningLab {
       ...lab.relays.map((item) => ({ ...item, role: "relay" as const })),
       ...lab.nodes.map((item) => ({ ...item, role: "node" as const })),
     ]
-    let lastEnded = (): void => undefined
+    let lastEnded: (() => void) | undefined
     const ended = new Promise<void>((resolve) => {
       lastEnded = resolve
     })
@@ -66,7 +66,7 @@ export class RunningLab {
           (event) => {
             tell(event)
             if (event.event === "exit" && !restart && !processes.some((one) => one.isRunning))
-              lastEnded()
+              lastEnded?.()
           },
         ),
     )

@@ -1,0 +1,129 @@
+import { join as joinPath, resolve } from "node:path"
+import { fingerprintHex, fingerprintWords } from "../../keys/fingerprint.ts"
+import { foundMember } from "../../keys/founding.ts"
+import { toHex } from "../../protocol/bytes.ts"
+import { encodeDirectoryBundle } from "../../protocol/directory-bundle.ts"
+import type { Directory } from "../../protocol/directory.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import { type Invitation, decodeInvitation } from "../../protocol/invitation.ts"
+import { encodeJoinRequest } from "../../protocol/join-request.ts"
+import { isMemberName } from "../../protocol/names.ts"
+import type { TrustFile } from "../../protocol/trust-file.ts"
+import { firstOfficers, writeNode } from "../ceremony/node-folder.ts"
+import { derToPem } from "../ceremony/pem.ts"
+import type { Command } from "../command.ts"
+import { nodeConfigText } from "../lab/configuration.ts"
+import { freePorts } from "../lab/free-ports.ts"
+import { cliLimits } from "../limits.ts"
+import { readBytes, requireEmptyFolder } from "../private-files.ts"
+import { fetchDirectory, postJoin, tokenCredential, withAnyRelay } from "../relay-client.ts"
+import { writeKeysWithSecret } from "../secret.ts"
+import { nowSeconds } from "../world.ts"
+
+function trustOf(invitation: Invitation): TrustFile {
+  const certificate = derToPem(invitation.certificate)
+  return {
+    anchor: {
+      custodians: invitation.custodians,
+      number: invitation.rosterNumber,
+      rosterId: invitation.rosterId,
+    },
+    relays: invitation.urls.map((url) => ({ name: invitation.relay, url, certificate })),
+    auditor: undefined,
+  }
+}
+
+/** The active relays, the one that invited first. */
+function homesFrom(directory: Directory, invited: string): readonly string[] {
+  const others = directory.activeRelays().filter((name) => name !== invited)
+  return [invited, ...others].slice(0, 16)
+}
+
+function readInvitation(bytes: Uint8Array): Invitation {
+  try {
+    return decodeInvitation(bytes)
+  } catch (cause) {
+    if (!(cause instanceof ChappeError)) throw cause
+    throw new ChappeError("invitation", cause.message, { cause })
+  }
+}
+
+export const join: Command = {
+  name: "join",
+  help: "join a network by an invitation: makes all keys and asks the custodians",
+  arguments: [{ name: "FILE", help: "the invitation", offers: "files" }],
+  options: [
+    {
+      name: "dir",
+      value: "NODE-DIR",
+      needed: true,
+      help: "the node's folder, new or empty",
+      offers: "folders",
+    },
+    { name: "name", value: "KE", help: "the member's name; the folder's unless told otherwise" },
+    { name: "http-port", value: "P", help: "the node's port on 127.0.0.1; a free one otherwise" },
+    { name: "desk", help: "this member is the HQ desk" },
+  ],
+  examples: [
+    {
+      line: "chappe join KE.invitation --dir KE",
+      says: "then read the fingerprint over the phone",
+    },
+  ],
+  async run(input, world) {
+    const dir = resolve(input.needed("dir"))
+    const name = (input.text("name") ?? dir.slice(dir.lastIndexOf("/") + 1)).toUpperCase()
+    if (!isMemberName(name))
+      throw new ChappeError("usage", `${name} is not a member's name; give one with --name`)
+    const file = input.argument("FILE")
+    const invitation = readInvitation(await readBytes(file, cliLimits.statementFileBytesMax))
+    const trust = trustOf(invitation)
+    const directory = await withAnyRelay(trust, (relay) =>
+      fetchDirectory(relay, trust.anchor, tokenCredential(invitation.token)),
+    )
+    const linkKeys = directory.linkKeys(invitation.relay, nowSeconds(world)).map(toHex)
+    if (!linkKeys.includes(toHex(invitation.linkKey)))
+      throw new ChappeError("invitation", `the directory knows another key of ${invitation.relay}`)
+    await requireEmptyFolder(dir)
+
+    const founded = foundMember({
+      name,
+      homes: homesFrom(directory, invitation.relay),
+      officers: firstOfficers(input.flag("desk")),
+      at: nowSeconds(world),
+      random: world.random,
+    })
+    const [freePort = 0] = await freePorts(1, world.random)
+    const httpPort = input.integer("http-port", { min: 1, max: 65_535 }) ?? freePort
+    const statements = directory.statements().map(({ kind, statement }) => ({ kind, statement }))
+    // The keys are on disk before anybody hears of them.
+    await writeKeysWithSecret(world, joinPath(dir, "root", "root.key"), founded.root)
+    await writeNode(world, dir, founded, {
+      config: nodeConfigText({ name, httpPort }),
+      trust,
+      directory: encodeDirectoryBundle({ version: 1, statements }),
+    })
+    const request = encodeJoinRequest({
+      version: 1,
+      name,
+      statements: founded.statements,
+      prekeys: founded.prekeyPublicKeys,
+    })
+    await withAnyRelay(trust, (relay) => postJoin(relay, invitation.token, request))
+
+    const fingerprint = founded.genesisId.slice(0, 16)
+    const hex = fingerprintHex(fingerprint)
+    const words = fingerprintWords(fingerprint)
+    world.output.result(
+      { member: name, dir, genesis: toHex(founded.genesisId), fingerprint: hex, words },
+      [
+        `${name} has asked to join. Call the custodians and read this to them:`,
+        `  fingerprint ${hex}`,
+        `  in words    ${words}`,
+        `Start the node now; it waits until the roster names it: chappe node start --dir ${input.needed("dir")}`,
+        `Move ${joinPath(dir, "root")} to a place that is offline: whoever has it can replace this member's keys.`,
+      ].join("\n"),
+    )
+    return undefined
+  },
+}
