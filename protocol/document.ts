@@ -190,6 +190,11 @@ function formOf(found: Value): ReadonlyMap<string, Value> {
   return found instanceof Map ? found : refuse("form", "is not a map")
 }
 
+/** A key may be left out; nil in its place would be a second spelling. */
+function orDefault(found: Value | undefined, absent: Value): Value {
+  return found === undefined ? absent : found
+}
+
 /** Reads a document of this type. Refused: `document`, naming the key at fault. */
 export function readDocument(type: ContentType, found: Value): Document {
   if (!(found instanceof Map)) return refuse("document", "is not a map")
@@ -203,17 +208,19 @@ export function readDocument(type: ContentType, found: Value): Document {
   if (type === "case/reply" && inReplyTo === undefined) refuse("inReplyTo", "is missing")
   return {
     to: membersOf("to", fields.get("to")),
-    info: membersOf("info", fields.get("info") ?? []),
+    info: membersOf("info", orDefault(fields.get("info"), [])),
     subject: textOf("subject", fields.get("subject"), 1, 150),
-    text: textOf("text", fields.get("text") ?? "", 0, 50_000),
+    text: textOf("text", orDefault(fields.get("text"), ""), 0, 50_000),
     label: labelOf(fields.get("label")),
     form: form === undefined ? undefined : formOf(form),
     ourRef: optionalText("ourRef", fields.get("ourRef"), 64),
     yourRef: optionalText("yourRef", fields.get("yourRef"), 64),
     inReplyTo: inReplyTo === undefined ? undefined : referenceOf(inReplyTo),
-    attachments: listOf("attachments", fields.get("attachments") ?? [], limits.attachmentsMax).map(
-      attachmentOf,
-    ),
+    attachments: listOf(
+      "attachments",
+      orDefault(fields.get("attachments"), []),
+      limits.attachmentsMax,
+    ).map(attachmentOf),
     quoted: quoted === undefined ? undefined : quotedOf(quoted),
   }
 }

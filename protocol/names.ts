@@ -22,6 +22,11 @@ export const stationName: Codec<string> = text(
 )
 /** `FR/duty`: node name, slash, 1–32 of `[a-z0-9.-]`. */
 export const officerId: Codec<string> = text(65, officerForm)
+/** Whoever took a step: an officer, a member's node or a relay. */
+export const partyName: Codec<string> = text(
+  65,
+  new RegExp(`${officerForm.source}|${memberForm.source}|${relayForm.source}`, "u"),
+)
 export const contentTypeName: Codec<string> = text(limits.contentTypeBytesMax, contentTypeForm)
 export const capabilityName: Codec<string> = text(limits.contentTypeBytesMax, capabilityForm)
 /** A log's name, `<relay>/directory` or `<relay>/traffic/<shard>`; the key name of its notes. */

@@ -1,21 +1,11 @@
 // Receipts: signed statements of who did what with a message, the evidence ladder's rungs.
 // docs/PROTOCOL.md, "Receipts".
 
-import {
-  type Infer,
-  bytes,
-  decode,
-  encode,
-  literal,
-  nullable,
-  oneOf,
-  record,
-  text,
-} from "./codec.ts"
+import { type Infer, bytes, decode, encode, literal, nullable, oneOf, record } from "./codec.ts"
 import type { Sha256 } from "./crypto-ports.ts"
 import { time } from "./envelope.ts"
 import { limits } from "./limits.ts"
-import { codeName, memberName } from "./names.ts"
+import { codeName, memberName, partyName } from "./names.ts"
 import { statementId } from "./pae.ts"
 
 /** Numbers on the wire. 1, submitted, is the sender's log statement; custody receipts exist between relays only. */
@@ -74,7 +64,7 @@ const receipt = record({
   reason: nullable(codeName),
   at: time,
   keyId: bytes(16),
-  by: nullable(text(65)),
+  by: nullable(partyName),
   ref: nullable(bytes(0, 64)),
 })
 /**
