@@ -1,6 +1,15 @@
 // The command table. Help, man page, completion and parsing all follow it; docs/chappe.1 is made from it.
 
 import type { Command } from "./command.ts"
+import {
+  auditVerify,
+  conformanceLogVerify,
+  conformanceSignatures,
+  evidenceExport,
+  evidenceVerify,
+} from "./commands/audit.ts"
+import { invite } from "./commands/invite.ts"
+import { join } from "./commands/join.ts"
 import { keysNew, keysShow } from "./commands/keys.ts"
 import { labInit } from "./commands/lab-init.ts"
 import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./commands/mail.ts"
@@ -28,6 +37,13 @@ export const commands: readonly Command[] = [
   refuse,
   outbox,
   trace,
+  evidenceExport,
+  evidenceVerify,
+  auditVerify,
+  conformanceSignatures,
+  conformanceLogVerify,
+  invite,
+  join,
   rosterShow,
   rosterInit,
   rosterInstall,

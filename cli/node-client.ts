@@ -61,6 +61,13 @@ export class NodeClient {
     return this.#json(await this.#send("GET", path, {}))
   }
 
+  /** The answer as it came, for files that are kept as they are. */
+  async getText(path: string): Promise<string> {
+    const answer = await this.#send("GET", path, {})
+    if (answer.status >= 300) await this.#json(answer)
+    return new TextDecoder().decode(await readAnswer(answer, cliLimits.responseBytesMax))
+  }
+
   async post(path: string, body: Json): Promise<JsonObject> {
     const bytes = utf8(JSON.stringify(body))
     return this.#json(
