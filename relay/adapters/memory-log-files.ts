@@ -1,0 +1,34 @@
+import { parseTilePath } from "../../protocol/tiles.ts"
+import type { LogFiles } from "../core/ports.ts"
+import { MemoryDisk } from "./memory-disk.ts"
+
+/** Files by path: what a power cut leaves. */
+export type DurableFiles = Map<string, Uint8Array>
+
+export function openMemoryLogFiles(
+  durable: DurableFiles = new Map(),
+  disk: MemoryDisk = new MemoryDisk(),
+): LogFiles {
+  return {
+    async read(path) {
+      if (path !== "checkpoint") parseTilePath(path)
+      const bytes = durable.get(path)
+      return bytes === undefined ? undefined : Uint8Array.from(bytes)
+    },
+    async write(files) {
+      await disk.run("tiles", () => {
+        for (const { path, bytes } of files) {
+          parseTilePath(path)
+          durable.set(path, Uint8Array.from(bytes))
+        }
+      })
+    },
+    async publish(checkpoint) {
+      await disk.run("checkpoint", () => durable.set("checkpoint", Uint8Array.from(checkpoint)))
+    },
+    async trim(paths) {
+      for (const path of paths)
+        for (const name of durable.keys()) if (name.startsWith(`${path}/`)) durable.delete(name)
+    },
+  }
+}

@@ -1,0 +1,396 @@
+// What waits for a connected peer is sent lane by lane, highest first, a window at a time. An item leaves
+// its queue only when the peer's word for it is committed; after a reconnect everything that was not
+// settled goes again. docs/PROTOCOL.md, "Delivery".
+
+import { sha256 } from "../../keys/crypto.ts"
+import { equalBytes, toHex, utf8 } from "../../protocol/bytes.ts"
+import { decodeHeader } from "../../protocol/envelope.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import { type LinkLane, linkLaneOf, linkLanes } from "../../protocol/frames.ts"
+import { limits } from "../../protocol/limits.ts"
+import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts"
+import { relayLimits } from "../limits.ts"
+import type { Committer } from "./committer.ts"
+import type { RelayStep } from "./draft.ts"
+import { type Peer, expectAnswer } from "./links.ts"
+import { type Mail, holdingKey, laneKey, messageKey, sliceKey } from "./mail.ts"
+import { Refusal } from "./peer-link.ts"
+import type { AttachmentStore, BodyStore, Clock, Journal, Metrics, RecordStore } from "./ports.ts"
+import { bytesOf, parseQueueKey } from "./queue-gauge.ts"
+import {
+  type MessageRecord,
+  type QueueItem,
+  type SliceRecord,
+  holdingRecord,
+  messageRecord,
+  queueItem,
+  queueLanes,
+  queueNames,
+  sliceRecord,
+} from "./records.ts"
+import type { Routes } from "./routes.ts"
+import { afterPrefix, openRecord, position as positionKey } from "./tables.ts"
+
+export type DeliveryParts = {
+  readonly store: RecordStore
+  readonly bodies: BodyStore
+  readonly attachments: AttachmentStore
+  readonly committer: Committer
+  readonly mail: Mail
+  readonly routes: Routes
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly journal: Journal
+}
+
+type LaneState = { cursor: number; unanswered: number; isEmpty: boolean }
+type Placed = { readonly lane: number; readonly position: number; readonly item: QueueItem }
+type WholeMessage = { readonly record: MessageRecord; readonly body: Uint8Array }
+
+export function queueOf(peer: Peer): string {
+  return peer.role === "node" ? queueNames.member(peer.name) : queueNames.forward(peer.name)
+}
+
+/** Sends one peer's queue for as long as its link lasts. */
+export class Delivery {
+  readonly #parts: DeliveryParts
+  readonly #peer: Peer
+  readonly #queue: string
+  readonly #lanes = new Map<number, LaneState>()
+  #unansweredBytes = 0
+  #isPumping = false
+  #again = false
+  #isStopped = false
+
+  constructor(parts: DeliveryParts, peer: Peer) {
+    this.#parts = parts
+    this.#peer = peer
+    this.#queue = queueOf(peer)
+    for (const lane of queueLanes)
+      this.#lanes.set(lane, { cursor: 0, unanswered: 0, isEmpty: false })
+  }
+
+  /** Something new waits, or there is room again. */
+  wake(): void {
+    for (const state of this.#lanes.values()) state.isEmpty = false
+    this.#pump()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  #pump(): void {
+    if (this.#isStopped) return
+    if (this.#isPumping) {
+      this.#again = true
+      return
+    }
+    this.#isPumping = true
+    this.#fill()
+      .catch((cause: unknown) => {
+        this.#parts.journal.warn("delivery", {
+          peer: this.#peer.name,
+          code: cause instanceof ChappeError ? cause.code : "internal",
+          ...(cause instanceof Error && { why: cause.message }),
+        })
+      })
+      .finally(() => {
+        this.#isPumping = false
+        if (this.#again) {
+          this.#again = false
+          this.#pump()
+        }
+      })
+  }
+
+  async #fill(): Promise<void> {
+    for (const lane of queueLanes) {
+      const state = this.#lanes.get(lane)
+      if (state === undefined) continue
+      while (this.#hasRoom(state)) {
+        const limit = Math.min(
+          relayLimits.readAheadItems,
+          relayLimits.windowItems - state.unanswered,
+        )
+        const items = await this.#read(lane, state.cursor, limit)
+        if (items.length < limit) state.isEmpty = true
+        for (const placed of items) {
+          state.cursor = placed.position
+          this.#start(placed, state)
+        }
+      }
+    }
+  }
+
+  #hasRoom(state: LaneState): boolean {
+    return (
+      !this.#isStopped &&
+      !state.isEmpty &&
+      state.unanswered < relayLimits.windowItems &&
+      this.#unansweredBytes < relayLimits.windowBytes
+    )
+  }
+
+  async #read(lane: number, after: number, limit: number): Promise<readonly Placed[]> {
+    const prefix = laneKey(this.#queue, lane)
+    const records = await this.#parts.store.range({
+      gte: Uint8Array.of(...prefix, ...positionKey(after + 1)),
+      lt: afterPrefix(prefix),
+      limit,
+    })
+    return records.map(({ key, value }) => ({
+      lane,
+      position: parseQueueKey(key).position,
+      item: queueItem.decode(openRecord(key, value)),
+    }))
+  }
+
+  #start(placed: Placed, state: LaneState): void {
+    const bytes = bytesOf(placed.item)
+    state.unanswered += 1
+    this.#unansweredBytes += bytes
+    this.#send(placed)
+      .catch((cause: unknown) => {
+        this.#failed(placed, cause)
+      })
+      .finally(() => {
+        state.unanswered -= 1
+        this.#unansweredBytes -= bytes
+        this.#pump()
+      })
+  }
+
+  /** A link that went down says nothing about the item; anything else is tried again later. */
+  #failed({ lane, position }: Placed, cause: unknown): void {
+    if (cause instanceof ChappeError && cause.code === "link-down") return
+    const seconds = cause instanceof Refusal ? cause.retrySeconds : 5
+    this.#parts.journal.warn("deferred", {
+      peer: this.#peer.name,
+      lane,
+      position,
+      code: cause instanceof ChappeError ? cause.code : "internal",
+      ...(cause instanceof Error && { why: cause.message }),
+    })
+    this.#parts.clock.after(Math.max(1, seconds) * 1_000, () => {
+      this.#retry(lane, position).catch(() => {
+        this.wake()
+      })
+    })
+  }
+
+  async #retry(lane: number, position: number): Promise<void> {
+    const state = this.#lanes.get(lane)
+    if (this.#isStopped || state === undefined) return
+    const [placed] = await this.#read(lane, position - 1, 1)
+    if (placed?.position === position) this.#start(placed, state)
+  }
+
+  async #send(placed: Placed): Promise<void> {
+    const { item } = placed
+    switch (item.name) {
+      case "evidence":
+      case "control":
+        await this.#sendSmall(placed, item)
+        return
+      case "message":
+        if (this.#peer.role === "node") await this.#deliver(placed, item)
+        else await this.#forward(placed, item)
+    }
+  }
+
+  async #sendSmall(
+    { lane, position }: Placed,
+    item: Exclude<QueueItem, { readonly name: "message" }>,
+  ): Promise<void> {
+    const { committer, mail } = this.#parts
+    const request =
+      item.name === "evidence"
+        ? { name: item.name, from: item.from, items: item.items, acceptance: item.acceptance }
+        : { name: item.name, control: item.control }
+    try {
+      expectAnswer(await this.#peer.request(linkLanes.control, request), "done")
+    } catch (cause) {
+      // Refused for good: the peer cannot use it, and nobody else wants it.
+      if (!(cause instanceof Refusal) || !cause.isFinal) throw cause
+      this.#parts.journal.warn("evidence-refused", { peer: this.#peer.name, code: cause.code })
+    }
+    await committer.commit(async (draft) => {
+      await mail.dequeue(draft, this.#queue, lane, position)
+      return () => undefined
+    })
+  }
+
+  async #deliver(
+    placed: Placed,
+    { messageId, nodes }: Extract<QueueItem, { readonly name: "message" }>,
+  ): Promise<void> {
+    const [node = ""] = nodes
+    const whole = await this.#message(messageId)
+    const slice = await this.#slice(messageId, node)
+    if (whole === undefined || slice === undefined) return
+    const { record, body } = whole
+    try {
+      const answer = await this.#peer.request(lanesOf(placed.lane), {
+        name: "deliver",
+        header: record.header,
+        auth: record.auth,
+        slice: { leaf: slice.leaf, path: slice.path },
+        acceptance: record.acceptance,
+        attachments: record.attachments,
+        body,
+      })
+      expectAnswer(answer, "done")
+      this.#parts.metrics.count("chappe_relay_deliveries_total")
+    } catch (cause) {
+      if (!(cause instanceof Refusal) || !cause.isFinal) throw cause
+      await this.#setAside(messageId, record, [node], cause.code)
+    }
+  }
+
+  /** The peer will not take it: it leaves its lane, and the sender is told. */
+  async #setAside(
+    messageId: Uint8Array,
+    record: MessageRecord,
+    nodes: readonly string[],
+    reason: string,
+  ): Promise<void> {
+    const { committer, mail, routes, metrics, journal } = this.#parts
+    const sender = decodeHeader(record.header).core.senderNode
+    await committer.commit(async (draft) => {
+      const steps: RelayStep[] = []
+      // Only what can be logged is changed: without the time this waits.
+      if (draft.facts.time === undefined) throw new ChappeError("clock")
+      for (const recipientNode of nodes) {
+        await mail.move(draft, messageId, recipientNode, queueNames.aside)
+        steps.push({ messageId, recipientNode, step: "undelivered", reason, ref: null })
+      }
+      const queue = routes.queueFor(sender)
+      if (queue !== undefined) await mail.tell(draft, { self: routes.self, sender, queue }, steps)
+      return () => {
+        metrics.count("chappe_relay_undelivered_total", { code: reason })
+        journal.warn("undelivered", { id: toHex(messageId), peer: this.#peer.name, code: reason })
+      }
+    })
+  }
+
+  async #forward(
+    { lane }: Placed,
+    { messageId, nodes }: Extract<QueueItem, { readonly name: "message" }>,
+  ): Promise<void> {
+    const whole = await this.#message(messageId)
+    if (whole === undefined) return
+    const { record, body } = whole
+    const found = await Promise.all(
+      nodes.map(async (node) => ({ node, slice: await this.#slice(messageId, node) })),
+    )
+    const slices = found.flatMap(({ node, slice }) =>
+      slice === undefined ? [] : [{ node, slice }],
+    )
+    if (slices.length === 0) return
+    for (const attachment of record.attachments) await this.#push(attachment)
+    let custody: LinkMessage<"custody">
+    try {
+      const answer = await this.#peer.request(lanesOf(lane), {
+        name: "forward",
+        header: record.header,
+        auth: record.auth,
+        slices: slices.map(({ slice: { leaf, path } }) => ({ leaf, path })),
+        acceptance: record.acceptance,
+        attachments: record.attachments,
+        body,
+      })
+      custody = expectAnswer(answer, "custody")
+    } catch (cause) {
+      if (!(cause instanceof Refusal) || !cause.isFinal) throw cause
+      const refused = slices.map(({ node }) => node)
+      await this.#setAside(messageId, record, refused, cause.code)
+      return
+    }
+    await this.#handedOver(
+      messageId,
+      record,
+      slices.map(({ node }) => node),
+      custody,
+    )
+  }
+
+  /** The next relay has it in custody: our copy waits for the delivery, and the sender hears of both. */
+  async #handedOver(
+    messageId: Uint8Array,
+    record: MessageRecord,
+    nodes: readonly string[],
+    custody: LinkMessage<"custody">,
+  ): Promise<void> {
+    const { committer, mail, routes, metrics } = this.#parts
+    const sender = decodeHeader(record.header).core.senderNode
+    const peer = this.#peer.name
+    await committer.commit(async (draft) => {
+      if (draft.facts.time === undefined) throw new ChappeError("clock")
+      const steps: RelayStep[] = []
+      for (const node of nodes)
+        if (await mail.move(draft, messageId, node, queueNames.awaiting(peer)))
+          steps.push({
+            messageId,
+            recipientNode: node,
+            step: "forwarded",
+            reason: null,
+            ref: utf8(peer),
+          })
+      const queue = routes.queueFor(sender)
+      if (queue === undefined) return () => undefined
+      await mail.tell(draft, { self: routes.self, sender, queue }, steps)
+      const items = custody.receipts.map(({ receipt, auth }) => ({
+        to: sender,
+        messageId,
+        receipt,
+        auth,
+      }))
+      await mail.passOn(draft, queue, peer, items, () => custody.acceptance)
+      return () => {
+        metrics.count("chappe_relay_forwards_total", { to: peer })
+      }
+    })
+  }
+
+  /** Brings an attachment to the next relay, from where it has it. Part by part: never whole in memory. */
+  async #push({ hash, length }: AttachmentRef): Promise<void> {
+    const { attachments } = this.#parts
+    const offer = { name: "bodyOffer", body: { hash, length } } as const
+    const has = await this.#peer.request(linkLanes.bulk, offer)
+    let { offset } = expectAnswer(has, "bodyHave")
+    while (offset < length) {
+      const part = await attachments.read(hash, offset, limits.bodyPartBytesMax)
+      const put = { name: "bodyPut", hash, offset, part } as const
+      const answer = expectAnswer(await this.#peer.request(linkLanes.bulk, put), "bodyHave")
+      if (answer.offset <= offset)
+        throw new ChappeError(
+          "attachments-missing",
+          `${this.#peer.name} does not take ${toHex(hash)}`,
+        )
+      ;({ offset } = answer)
+    }
+  }
+
+  async #slice(messageId: Uint8Array, node: string): Promise<SliceRecord | undefined> {
+    const slice = await this.#parts.committer.read(sliceRecord, sliceKey(messageId, node))
+    return slice?.queue === this.#queue ? slice : undefined
+  }
+
+  /** Undefined when it was settled meanwhile. Refused: `tampered` when the body is not the one of the header. */
+  async #message(messageId: Uint8Array): Promise<WholeMessage | undefined> {
+    const { committer, bodies } = this.#parts
+    const record = await committer.read(messageRecord, messageKey(messageId))
+    const holding = await committer.read(holdingRecord, holdingKey(messageId))
+    if (record === undefined || holding === undefined) return undefined
+    const body = await bodies.read(holding)
+    const { core } = decodeHeader(record.header)
+    if (!equalBytes(sha256(body), core.bodyHash))
+      throw new ChappeError("tampered", `the body of ${toHex(messageId)} is not what was stored`)
+    return { record, body }
+  }
+}
+
+function lanesOf(lane: number): LinkLane {
+  return lane === 3 || lane === 2 || lane === 1 || lane === 0 ? linkLaneOf(lane) : linkLanes.control
+}

@@ -1,0 +1,117 @@
+// What time ends: messages at `expires`, references to attachments, ids and log numbers after 90 days.
+// By network time only, and not while a clock is off.
+
+import { fromUtf8, readU32, u32 } from "../../protocol/bytes.ts"
+import { decodeHeader } from "../../protocol/envelope.ts"
+import { relayLimits } from "../limits.ts"
+import type { Committer } from "./committer.ts"
+import type { Draft, RelayStep } from "./draft.ts"
+import { type Mail, messageKey, slicePrefix, knownKey } from "./mail.ts"
+import type { NetworkClock } from "./network-clock.ts"
+import type { Metrics, RecordStore } from "./ports.ts"
+import { highestRecord, messageRecord, queueNames, sliceRecord, uploadRecord } from "./records.ts"
+import type { Routes } from "./routes.ts"
+import { highestKey } from "./sequence.ts"
+import { afterPrefix, openRecord, recordKey } from "./tables.ts"
+
+export type ExpiryParts = {
+  readonly store: RecordStore
+  readonly network: NetworkClock
+  readonly committer: Committer
+  readonly mail: Mail
+  readonly routes: Routes
+  readonly metrics: Metrics
+}
+
+const head = 1 + 4 + 1
+
+export class Expiry {
+  readonly #parts: ExpiryParts
+  #sweptAt = 0
+
+  constructor(parts: ExpiryParts) {
+    this.#parts = parts
+  }
+
+  /** Ends what is due, a bounded number at once; true when there is more. */
+  async sweep(): Promise<boolean> {
+    const { store, network, committer } = this.#parts
+    if (network.isOff) return false
+    const { now } = network
+    const limit = relayLimits.sweepItems
+    const due = await store.range({ gte: recordKey("due"), lt: recordKey("due", u32(now)), limit })
+    for (const { key } of due)
+      await committer.commit(async (draft) => {
+        // The log must be able to tell of it; else it waits.
+        if (draft.facts.time === undefined) return () => undefined
+        await this.#end(draft, key)
+        draft.delete(key)
+        return () => undefined
+      })
+    if (now - this.#sweptAt > relayLimits.uploadKeepSeconds / 24) {
+      this.#sweptAt = now
+      await this.#sweepUploads(now)
+    }
+    return due.length === limit
+  }
+
+  async #end(draft: Draft, due: Uint8Array): Promise<void> {
+    const sort = fromUtf8(due.slice(head - 1, head))
+    const subject = due.slice(head)
+    if (sort === "x") await this.#expire(draft, subject)
+    else if (sort === "k") draft.delete(knownKey(subject))
+    else if (sort === "a") this.#parts.mail.endReference(draft, subject)
+    else await forgetNumber(draft, subject)
+  }
+
+  async #expire(draft: Draft, messageId: Uint8Array): Promise<void> {
+    const { mail, routes, metrics } = this.#parts
+    const record = await draft.get(messageRecord, messageKey(messageId))
+    if (record === undefined) return
+    const { core } = decodeHeader(record.header)
+    const prefix = slicePrefix(messageId)
+    const slices = await draft.range({ gte: prefix, lt: afterPrefix(prefix), limit: 256 })
+    const steps: RelayStep[] = []
+    for (const { key, value } of slices) {
+      const node = fromUtf8(key.slice(prefix.length))
+      const { queue } = sliceRecord.decode(openRecord(key, value))
+      // What another relay has in custody expires there; what was set aside was told before.
+      if (!queue.startsWith(queueNames.awaiting("")) && queue !== queueNames.aside)
+        steps.push({ messageId, recipientNode: node, step: "expired", reason: null, ref: null })
+      await mail.settle(draft, messageId, node)
+    }
+    const queue = routes.queueFor(core.senderNode)
+    if (queue !== undefined)
+      await mail.tell(draft, { self: routes.self, sender: core.senderNode, queue }, steps)
+    for (const _ of steps) metrics.count("chappe_relay_expired_total")
+  }
+
+  /** Attachments that were uploaded and never named by an envelope. */
+  async #sweepUploads(now: number): Promise<void> {
+    const { store, committer, mail } = this.#parts
+    const prefix = recordKey("upload")
+    const limit = relayLimits.sweepItems
+    const uploads = await store.range({ gte: prefix, lt: afterPrefix(prefix), limit })
+    for (const { key, value } of uploads) {
+      const { at } = uploadRecord.decode(openRecord(key, value))
+      if (at + relayLimits.uploadKeepSeconds > now) continue
+      await committer.commit(async (draft) => {
+        draft.delete(key)
+        await mail.sweepAttachment(draft, key.slice(1))
+        return () => undefined
+      })
+    }
+  }
+}
+
+/** A number forgotten keeps counting as used: everything up to it does from now on. */
+async function forgetNumber(draft: Draft, usedKey: Uint8Array): Promise<void> {
+  const originEnd = 2 + (usedKey[1] ?? 0)
+  const origin = fromUtf8(usedKey.slice(2, originEnd))
+  const keyId = usedKey.slice(originEnd, originEnd + 16)
+  const seq = readU32(usedKey, originEnd + 16)
+  const key = highestKey(origin, keyId)
+  const held = await draft.get(highestRecord, key)
+  if (held !== undefined && seq > held.floor) draft.put(highestRecord, key, { ...held, floor: seq })
+  draft.delete(usedKey)
+}

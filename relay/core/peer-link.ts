@@ -1,0 +1,222 @@
+// One link's conversation: requests and answers over a link session. The socket is somebody else's; frames
+// go through `Wire`. docs/PROTOCOL.md, "Link messages".
+
+import { ChappeError, type ErrorCode, isErrorCode } from "../../protocol/errors.ts"
+import { type LinkLane, linkLanes } from "../../protocol/frames.ts"
+import {
+  type LinkMessage,
+  decodeLinkMessage,
+  encodeLinkMessage,
+  isAnswer,
+} from "../../protocol/link-messages.ts"
+import type { LinkEvent, LinkSession } from "../../protocol/link-session.ts"
+import { relayLimits } from "../limits.ts"
+import { isFinal } from "./admit-submit.ts"
+import type { Peer, PeerRole, Request } from "./links.ts"
+import type { Clock, Journal } from "./ports.ts"
+
+/** Where a link's frames go. */
+export interface Wire {
+  send(frame: Uint8Array): void
+  /** Bytes that were sent and have not left this process. */
+  readonly bufferedBytes: number
+  /** Ends the connection after what was sent. */
+  end(): void
+}
+
+/** What we answer to a peer's request; nothing for messages that need none. */
+export type Handler = (peer: Peer, message: LinkMessage) => Promise<Request>
+
+type Waiting = {
+  readonly resolve: (answer: LinkMessage) => void
+  readonly reject: (why: ChappeError) => void
+}
+
+const answerLanes: Partial<Record<LinkMessage["name"], LinkLane>> = {
+  bodyPart: linkLanes.bulk,
+  directoryPart: linkLanes.priority,
+  prekeysPart: linkLanes.priority,
+  proofs: linkLanes.priority,
+}
+
+/** How long a peer waits before it asks again, by code; for others 5 s. */
+const retryAfter: Partial<Record<ErrorCode, number>> = {
+  busy: 2,
+  clock: 30,
+  "attachments-missing": 1,
+  "not-ready": 1,
+  "sender-key": 2,
+  "entry-key": 2,
+}
+
+export class PeerLink implements Peer {
+  readonly name: string
+  readonly role: PeerRole
+  readonly #session: LinkSession
+  readonly #wire: Wire
+  readonly #clock: Clock
+  readonly #journal: Journal
+  readonly #handler: Handler
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #outbox = new Map<LinkLane, Uint8Array[]>()
+  #requests = 0
+  #isDown = false
+
+  constructor(parts: {
+    readonly name: string
+    readonly role: PeerRole
+    readonly session: LinkSession
+    readonly wire: Wire
+    readonly clock: Clock
+    readonly journal: Journal
+    readonly handler: Handler
+  }) {
+    this.name = parts.name
+    this.role = parts.role
+    this.#session = parts.session
+    this.#wire = parts.wire
+    this.#clock = parts.clock
+    this.#journal = parts.journal
+    this.#handler = parts.handler
+  }
+
+  async request(lane: LinkLane, request: Request): Promise<LinkMessage> {
+    if (this.#isDown) throw new ChappeError("link-down")
+    if (this.#waiting.size >= relayLimits.requestsMax)
+      throw new ChappeError("busy", `${this.name} has too many requests to answer`)
+    this.#requests = (this.#requests % 0xffff_ffff) + 1
+    const number = this.#requests
+    const bytes = encodeLinkMessage({ ...request, request: number })
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(number, { resolve, reject })
+      this.#send(lane, bytes)
+    })
+  }
+
+  /** Events of the session after the hello. */
+  take(events: readonly LinkEvent[]): void {
+    for (const event of events) {
+      if (event.kind === "message") this.#message(event.bytes, event.handle, event.lane)
+      else if (event.kind === "close") this.down()
+    }
+    this.flush()
+  }
+
+  /** Sends what may go now. To be called after every change and once a second. */
+  flush(): void {
+    if (this.#isDown) return
+    for (;;) {
+      this.#refill()
+      const frames = this.#session.takeFrames(this.#clock.monotonicMs())
+      if (frames.length === 0) return
+      for (const frame of frames) this.#wire.send(frame)
+    }
+  }
+
+  close(code: string): void {
+    if (this.#isDown) return
+    this.#session.close(code)
+    for (const frame of this.#session.takeFrames(this.#clock.monotonicMs())) this.#wire.send(frame)
+    this.down()
+  }
+
+  /** The connection has ended: whatever was asked has no answer. */
+  down(): void {
+    if (this.#isDown) return
+    this.#isDown = true
+    for (const { reject } of this.#waiting.values()) reject(new ChappeError("link-down"))
+    this.#waiting.clear()
+    this.#outbox.clear()
+    this.#wire.end()
+  }
+
+  #send(lane: LinkLane, bytes: Uint8Array): void {
+    const queue = this.#outbox.get(lane) ?? []
+    queue.push(bytes)
+    this.#outbox.set(lane, queue)
+    this.flush()
+  }
+
+  #refill(): void {
+    for (const [lane, queue] of this.#outbox) {
+      let sent = 0
+      for (const bytes of queue) {
+        if (this.#session.send(lane, bytes).kind !== "queued") break
+        sent += 1
+      }
+      queue.splice(0, sent)
+      if (queue.length === 0) this.#outbox.delete(lane)
+    }
+  }
+
+  #message(bytes: Uint8Array, handle: number, lane: LinkLane): void {
+    let message: LinkMessage
+    try {
+      message = decodeLinkMessage(bytes)
+    } catch (cause) {
+      if (!(cause instanceof ChappeError)) throw cause
+      this.#journal.warn("frame", { peer: this.name, code: cause.code })
+      this.close("frame")
+      return
+    }
+    if (isAnswer(message)) {
+      this.#session.handled(handle)
+      const waiting = this.#waiting.get(message.request)
+      this.#waiting.delete(message.request)
+      if (message.name === "refused") waiting?.reject(refusal(message))
+      else waiting?.resolve(message)
+      return
+    }
+    void this.#answer(message, handle, lane)
+  }
+
+  async #answer(message: LinkMessage, handle: number, lane: LinkLane): Promise<void> {
+    const { request } = message
+    let answer: Request
+    try {
+      answer = await this.#handler(this, message)
+    } catch (cause) {
+      answer = this.#refused(message, cause)
+    }
+    if (this.#isDown) return
+    this.#session.handled(handle)
+    this.#send(
+      answerLanes[answer.name] ?? answerLane(lane),
+      encodeLinkMessage({ ...answer, request }),
+    )
+  }
+
+  #refused(message: LinkMessage, cause: unknown): Request {
+    const code = cause instanceof ChappeError ? cause.code : "internal"
+    this.#journal.warn("refused", {
+      peer: this.name,
+      request: message.name,
+      code,
+      ...(cause instanceof Error && { why: cause.message }),
+    })
+    const final = isFinal(code)
+    return { name: "refused", code, final, retrySeconds: final ? 0 : (retryAfter[code] ?? 5) }
+  }
+}
+
+/** Answers overtake mail, but an answer to bulk waits with bulk. */
+function answerLane(lane: LinkLane): LinkLane {
+  return lane === linkLanes.bulk ? linkLanes.bulk : linkLanes.control
+}
+
+/** A peer's refusal as an error of ours; `Refusal` keeps what it said about trying again. */
+export class Refusal extends ChappeError {
+  readonly isFinal: boolean
+  readonly retrySeconds: number
+
+  constructor(code: ErrorCode, advice: { readonly final: boolean; readonly retrySeconds: number }) {
+    super(code)
+    this.isFinal = advice.final
+    this.retrySeconds = advice.retrySeconds
+  }
+}
+
+function refusal(message: LinkMessage<"refused">): Refusal {
+  const code = isErrorCode(message.code) ? message.code : "internal"
+  return new Refusal(code, message)
+}

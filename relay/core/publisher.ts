@@ -1,0 +1,208 @@
+// Checkpoints. What synced commits hold is written as tiles, its head is recorded as signed by
+// compare-and-set in a synced commit, and only then the checkpoint is signed and published.
+// docs/PROTOCOL.md, "Checkpoints". A log never signs two checkpoints that exclude each other.
+
+import { sha256, crypto } from "../../keys/crypto.ts"
+import { equalBytes } from "../../protocol/bytes.ts"
+import { formatCheckpointText, openCheckpoint } from "../../protocol/checkpoint.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import { limits } from "../../protocol/limits.ts"
+import {
+  type NoteSignature,
+  formatNote,
+  heldSignatures,
+  parseSignatureLines,
+  signNote,
+} from "../../protocol/signed-note.ts"
+import { type LogEdge, edgeRoot, growLog, readEdge } from "../../protocol/tile-writer.ts"
+import { tilePath, tileWidth } from "../../protocol/tiles.ts"
+import type { VerifierKey } from "../../protocol/verifier-key.ts"
+import { relayLimits } from "../limits.ts"
+import type { Committer } from "./committer.ts"
+import type { OwnLog } from "./keyring.ts"
+import { entryKey } from "./logs.ts"
+import type { LogFiles, Metrics, RecordStore } from "./ports.ts"
+import { PublishedLog, type PublishedHead } from "./published-log.ts"
+import { signedRecord } from "./records.ts"
+import { framed, openRecord, recordKey } from "./tables.ts"
+
+export type PublisherParts = {
+  readonly own: OwnLog
+  readonly files: LogFiles
+  readonly store: RecordStore
+  readonly committer: Committer
+  readonly metrics: Metrics
+  /** Directory entries stay in the store, for they are read at each start. */
+  readonly keepsEntries: boolean
+}
+
+function signedKey(origin: string): Uint8Array {
+  return recordKey("signed", framed(origin))
+}
+
+const pageEntries = 1_024
+
+export class Publisher {
+  readonly #parts: PublisherParts
+  readonly #published: PublishedLog
+  #edge: LogEdge
+  #lines: NoteSignature[] = []
+  #text = ""
+
+  private constructor(parts: PublisherParts, edge: LogEdge, published: PublishedLog) {
+    this.#parts = parts
+    this.#edge = edge
+    this.#published = published
+  }
+
+  /** Refused: `log-root` when what was signed last and the tree disagree: then nothing is signed again. */
+  static async open(parts: PublisherParts): Promise<Publisher> {
+    const { own, files, store } = parts
+    const key = signedKey(own.origin)
+    const value = await store.get(key)
+    const signed = value === undefined ? undefined : signedRecord.decode(openRecord(key, value))
+    const edge = await readEdge(signed?.size ?? 0, async (path) => {
+      const bytes = await files.read(path)
+      if (bytes === undefined) throw new ChappeError("log-root", `${own.origin} lacks ${path}`)
+      return bytes
+    })
+    const head = { size: edge.size, root: edgeRoot(sha256, edge) }
+    if (signed !== undefined && !equalBytes(head.root, signed.root))
+      throw new ChappeError("log-root", `${own.origin} has another root than was signed`)
+    const published = new PublishedLog(own.origin, files, head, new Uint8Array(0))
+    const publisher = new Publisher(parts, edge, published)
+    if (signed !== undefined) await publisher.#publish(head)
+    return publisher
+  }
+
+  get log(): PublishedLog {
+    return this.#published
+  }
+
+  get origin(): string {
+    return this.#parts.own.origin
+  }
+
+  /** Brings the published log to `size`, which is committed. An idle log is signed again as it stands. */
+  async advance(size: number): Promise<PublishedHead> {
+    const { store, files, own } = this.#parts
+    while (this.#edge.size < size) {
+      const from = this.#edge.size
+      const to = Math.min(size, from + pageEntries)
+      const entries = await this.#entries(store, from, to)
+      const growth = growLog(sha256, this.#edge, entries)
+      await files.write(growth.files)
+      this.#edge = growth.edge
+    }
+    const head = { size: this.#edge.size, root: edgeRoot(sha256, this.#edge) }
+    const before = this.#published.head
+    if (head.size !== before.size || this.#published.checkpoint.length === 0) {
+      await this.#recordSigned(head)
+      this.#lines = []
+    }
+    await this.#publish(head)
+    this.#parts.metrics.count("chappe_relay_checkpoints_total", { log: sortOf(own.origin) })
+    await files.trim(replacedPartials(before.size, head.size))
+    return head
+  }
+
+  async #entries(store: RecordStore, from: number, to: number): Promise<readonly Uint8Array[]> {
+    const { origin } = this.#parts.own
+    const records = await store.range({
+      gte: entryKey(origin, from),
+      lt: entryKey(origin, to),
+      limit: to - from,
+    })
+    if (records.length !== to - from)
+      throw new ChappeError("tampered", `${origin} lacks entries between ${from} and ${to}`)
+    return records.map(({ key, value }) => openRecord(key, value))
+  }
+
+  async #recordSigned(head: PublishedHead): Promise<void> {
+    const { committer, own, keepsEntries } = this.#parts
+    const key = signedKey(own.origin)
+    const expected = this.#published.head
+    await committer.commit(async (draft) => {
+      const last = await draft.get(signedRecord, key)
+      const agrees =
+        last === undefined
+          ? expected.size === 0
+          : last.size === expected.size && equalBytes(last.root, expected.root)
+      if (!agrees || head.size < expected.size)
+        throw new ChappeError("log-root", `${own.origin} was signed at another head`)
+      draft.put(signedRecord, key, head)
+      // The files hold them now.
+      if (!keepsEntries)
+        for (let index = expected.size; index < head.size; index++)
+          draft.delete(entryKey(own.origin, index))
+      return () => undefined
+    })
+  }
+
+  async #publish(head: PublishedHead): Promise<void> {
+    const { own, files } = this.#parts
+    this.#text = formatCheckpointText({ origin: own.origin, ...head })
+    const { key, sign } = own.log
+    const line = signNote(key, this.#text, sign)
+    const checkpoint = formatNote({ text: this.#text, signatures: [line, ...this.#lines] })
+    await files.publish(checkpoint)
+    this.#published.publish(head, checkpoint)
+  }
+
+  /**
+   * Takes a witness's lines on the present checkpoint; true when they are new. Lines for an older one
+   * are of no more use. Refused: `note`.
+   */
+  async cosigned(lines: string, witness: VerifierKey): Promise<boolean> {
+    const signatures = parseSignatureLines(lines)
+    const held = heldSignatures(crypto.verify, { text: this.#text, signatures }, [witness])
+    if (held.length === 0 || this.#lines.length >= relayLimits.publishedCosignatures) return false
+    const [line] = signatures.filter(({ name }) => name === witness.name)
+    const isKnown = this.#lines.some(
+      ({ name, keyId }) => name === line?.name && equalBytes(keyId, line.keyId),
+    )
+    if (line === undefined || isKnown) return false
+    this.#lines.push(line)
+    return true
+  }
+
+  /** Writes the checkpoint again with the cosignatures that have come in. */
+  async republish(): Promise<void> {
+    await this.#publish(this.#published.head)
+  }
+
+  /** The present checkpoint with the log's own line only, as heads of other logs are recorded. */
+  headNote(): Uint8Array {
+    const { key, sign } = this.#parts.own.log
+    return formatNote({ text: this.#text, signatures: [signNote(key, this.#text, sign)] })
+  }
+}
+
+function sortOf(origin: string): "directory" | "traffic" {
+  return origin.includes("/traffic/") ? "traffic" : "directory"
+}
+
+/** Partial tiles and bundles of the old size whose full ones exist now. */
+function replacedPartials(before: number, size: number): readonly string[] {
+  const paths: string[] = []
+  let covered = 1
+  for (let level = 0; Math.floor(before / covered) > 0; level++) {
+    const count = Math.floor(before / covered)
+    const index = Math.floor(count / tileWidth)
+    const isFull = Math.floor(Math.floor(size / covered) / tileWidth) > index
+    if (count % tileWidth > 0 && isFull) {
+      paths.push(`${tilePath({ kind: "hashes", level, index, width: tileWidth })}.p`)
+      if (level === 0) paths.push(`${tilePath({ kind: "entries", index, width: tileWidth })}.p`)
+    }
+    covered *= tileWidth
+  }
+  return paths
+}
+
+/** Opens another relay's checkpoint by its log's key. Refused: `note`. */
+export function openHead(key: VerifierKey, note: Uint8Array): PublishedHead {
+  const { size, root } = openCheckpoint(crypto.verify, note, { log: key })
+  return { size, root }
+}
+
+export const idleMs: number = limits.idleCheckpointSeconds * 1_000

@@ -1,0 +1,233 @@
+// Receipts on their way back. A node's batch is logged as one entry; delivered and rejected settle what is
+// held here; everything goes on to the sender, through its homes. docs/PROTOCOL.md, "Receipts".
+
+import { sha256 } from "../../keys/crypto.ts"
+import { type BatchVerifier, decodeAuth } from "../../protocol/batch.ts"
+import { equalBytes, toHex } from "../../protocol/bytes.ts"
+import type { Directory } from "../../protocol/directory.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import type { Acceptance, LinkMessage, ReceiptItem } from "../../protocol/link-messages.ts"
+import {
+  type Receipt,
+  decodeReceipt,
+  isSealedStep,
+  receiptIdOf,
+  receiptSteps,
+} from "../../protocol/receipt.ts"
+import type { SubmitFacts } from "./admit-submit.ts"
+import type { Committer } from "./committer.ts"
+import type { Draft } from "./draft.ts"
+import type { Logs } from "./logs.ts"
+import { type Mail, messageKey } from "./mail.ts"
+import type { NetworkClock } from "./network-clock.ts"
+import { messageRecord, queueNames } from "./records.ts"
+import type { Routes } from "./routes.ts"
+import { factsOf, logStatement } from "./statement-log.ts"
+
+export type Receipts = LinkMessage<"receipts">
+export type Evidence = LinkMessage<"evidence">
+
+export type ReceiptParts = {
+  readonly directory: Directory
+  readonly batches: BatchVerifier
+  readonly logs: Logs
+  readonly network: NetworkClock
+  readonly committer: Committer
+  readonly mail: Mail
+  readonly routes: Routes
+}
+
+type PlainReceipt = { readonly item: ReceiptItem; readonly receipt: Receipt }
+
+export class ReceiptDesk {
+  readonly #parts: ReceiptParts
+  readonly #inFlight = new Map<string, Promise<Acceptance>>()
+
+  constructor(parts: ReceiptParts) {
+    this.#parts = parts
+  }
+
+  /** Refused: `not-canonical`, `signature`, `commitment`, `entry-key`, `entry-signature`, `seq-used`, `seq-gap`, `clock`. */
+  async take(peer: string, receipts: Receipts): Promise<Acceptance> {
+    const { statement } = receipts
+    const name = `${toHex(statement.keyId)}/${statement.seq}/${toHex(statement.commit)}`
+    const underway = this.#inFlight.get(name)
+    if (underway !== undefined) return underway
+    const taken = this.#take(peer, receipts)
+    this.#inFlight.set(name, taken)
+    try {
+      return await taken
+    } finally {
+      this.#inFlight.delete(name)
+    }
+  }
+
+  async #take(peer: string, receipts: Receipts): Promise<Acceptance> {
+    const facts = this.#facts(peer)
+    const plain = readPlain(receipts.items)
+    for (const one of plain) this.#judgeReceipt(peer, one, receipts.root, facts)
+    if (plain.length > 0 && receipts.root === null)
+      throw new ChappeError("commitment", "plain receipts need their batch's root")
+    return this.#parts.committer.commit(async (draft) =>
+      this.#accept(draft, receipts, plain, facts),
+    )
+  }
+
+  #facts(peer: string): SubmitFacts {
+    const { directory, batches, logs, network } = this.#parts
+    if (network.isOff) throw new ChappeError("clock")
+    const { now } = network
+    const place = { origin: logs.directory.own.origin, size: logs.traffic.directorySize }
+    const trafficOrigin = logs.traffic.own.origin
+    return { directory, batches, place, now, acceptedAt: now, peer, trafficOrigin }
+  }
+
+  /** The peer's own receipt under the batch's root. Refused: `signature`, `sender-key`. */
+  #judgeReceipt(
+    peer: string,
+    { item, receipt }: PlainReceipt,
+    root: Uint8Array | null,
+    facts: SubmitFacts,
+  ): void {
+    const { step, recipientNode, keyId } = receipt
+    if (recipientNode !== peer || isSealedStep(step) || item.auth === null)
+      throw new ChappeError("signature", `${peer} may not give this receipt`)
+    if (item.messageId !== null && !equalBytes(item.messageId, receipt.messageId))
+      throw new ChappeError("not-canonical", "a receipt travels under another message")
+    const key = facts.directory.requireStationKey(peer, keyId, facts.place, facts.acceptedAt)
+    const found = facts.batches.check({
+      signer: { name: peer, keyId },
+      publicKey: key.key,
+      auth: decodeAuth(item.auth),
+      id: receiptIdOf(sha256, item.receipt),
+      purpose: "message",
+    })
+    if (root !== null && !equalBytes(found, root))
+      throw new ChappeError("signature", "a receipt belongs to another batch")
+  }
+
+  async #accept(
+    draft: Draft,
+    receipts: Receipts,
+    plain: readonly PlainReceipt[],
+    before: SubmitFacts,
+  ): Promise<() => Acceptance> {
+    const { statement, root, items } = receipts
+    const facts = factsOf(draft, before)
+    const logged = await logStatement(draft, { kind: "receipts", statement, subject: root }, facts)
+    if (logged.kind === "stored") return () => logged.acceptance
+    const { acceptance } = logged
+    await this.#passOn(draft, facts.peer, items, acceptance)
+    await this.#copyBack(draft, facts.peer, plain, acceptance)
+    for (const { receipt } of plain) await this.#settle(draft, receipt)
+    return acceptance
+  }
+
+  /** The head of a node's officers' journal. Refused: as for receipts. */
+  async takeJournal(
+    peer: string,
+    { statement, head }: LinkMessage<"journal">,
+  ): Promise<Acceptance> {
+    const facts = this.#facts(peer)
+    return this.#parts.committer.commit(async (draft) => {
+      const item = { kind: "journal", statement, subject: head } as const
+      const logged = await logStatement(draft, item, factsOf(draft, facts))
+      return logged.kind === "stored" ? () => logged.acceptance : logged.acceptance
+    })
+  }
+
+  async #passOn(
+    draft: Draft,
+    from: string,
+    items: readonly ReceiptItem[],
+    acceptance: () => Acceptance | null,
+  ): Promise<void> {
+    const { mail, routes } = this.#parts
+    for (const [to, own] of bySender(items)) {
+      const queue = routes.queueFor(to)
+      if (queue !== undefined) await mail.passOn(draft, queue, from, own, acceptance)
+    }
+  }
+
+  /** The relay that forwarded a message keeps its copy until it hears of the delivery. */
+  async #copyBack(
+    draft: Draft,
+    from: string,
+    plain: readonly PlainReceipt[],
+    acceptance: () => Acceptance | null,
+  ): Promise<void> {
+    const { mail, routes } = this.#parts
+    const byRelay = new Map<string, ReceiptItem[]>()
+    for (const { item, receipt } of plain) {
+      if (!isSettling(receipt) && receipt.step !== receiptSteps.fetched) continue
+      const record = await draft.get(messageRecord, messageKey(receipt.messageId))
+      const via = record?.via
+      if (via === undefined || via === null) continue
+      // Evidence for the sender that goes through that relay anyway settles there by itself.
+      if (routes.queueFor(item.to) === queueNames.forward(via)) continue
+      byRelay.set(via, [...(byRelay.get(via) ?? []), item])
+    }
+    for (const [relay, items] of byRelay)
+      await mail.passOn(draft, queueNames.forward(relay), from, items, acceptance)
+  }
+
+  async #settle(draft: Draft, receipt: Receipt): Promise<void> {
+    const { mail } = this.#parts
+    const { messageId, recipientNode } = receipt
+    if (isSettling(receipt)) await mail.settle(draft, messageId, recipientNode)
+    else if (receipt.step === receiptSteps.fetched && receipt.ref?.length === 32)
+      mail.fetched(draft, receipt.ref, recipientNode, messageId)
+  }
+
+  /** Evidence from another relay. What does not hold settles nothing, but is passed on for the sender to judge. */
+  async takeEvidence(peer: string, evidence: Evidence): Promise<void> {
+    const { committer, routes, mail } = this.#parts
+    const settling = readPlain(evidence.items).filter((one) => this.#holds(evidence.from, one))
+    await committer.commit(async (draft) => {
+      for (const { receipt } of settling) await this.#settle(draft, receipt)
+      for (const [to, items] of bySender(evidence.items)) {
+        // A relay that is a home of the sender has queued it there itself: this is our copy.
+        if (routes.isHome(peer, to) || !routes.isHome(routes.self, to)) continue
+        const queue = queueNames.member(to)
+        await mail.passOn(draft, queue, evidence.from, items, () => evidence.acceptance)
+      }
+      return () => undefined
+    })
+  }
+
+  #holds(from: string, { item, receipt }: PlainReceipt): boolean {
+    if (receipt.recipientNode !== from || item.auth === null) return false
+    const { directory, batches } = this.#parts
+    const found = directory.stationKeyAt(from, receipt.keyId, "now", receipt.at)
+    if (found.kind === "invalid") return false
+    try {
+      batches.check({
+        signer: { name: from, keyId: receipt.keyId },
+        publicKey: found.key.key,
+        auth: decodeAuth(item.auth),
+        id: receiptIdOf(sha256, item.receipt),
+        purpose: "message",
+      })
+      return true
+    } catch (cause) {
+      if (cause instanceof ChappeError) return false
+      throw cause
+    }
+  }
+}
+
+function isSettling({ step }: Receipt): boolean {
+  return step === receiptSteps.delivered || step === receiptSteps.rejected
+}
+
+function readPlain(items: readonly ReceiptItem[]): readonly PlainReceipt[] {
+  return items
+    .filter(({ auth }) => auth !== null)
+    .map((item) => ({ item, receipt: decodeReceipt(item.receipt) }))
+}
+
+function bySender(items: readonly ReceiptItem[]): ReadonlyMap<string, readonly ReceiptItem[]> {
+  const groups = new Map<string, ReceiptItem[]>()
+  for (const item of items) groups.set(item.to, [...(groups.get(item.to) ?? []), item])
+  return groups
+}

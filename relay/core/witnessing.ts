@@ -1,0 +1,111 @@
+// Shows each new checkpoint to whoever is linked: nodes answer with their cosignature, relays read on.
+// Bodies are those of tlog-witness. docs/PROTOCOL.md, "Witness protocol".
+
+import { crypto } from "../../keys/crypto.ts"
+import { fromUtf8, utf8 } from "../../protocol/bytes.ts"
+import type { Directory } from "../../protocol/directory.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import { linkLanes } from "../../protocol/frames.ts"
+import { parseVerifierKey } from "../../protocol/verifier-key.ts"
+import { encodeAddCheckpoint, parseWitnessSize } from "../../protocol/witness-request.ts"
+import { type Links, type Peer, expectAnswer } from "./links.ts"
+import type { Journal, Metrics } from "./ports.ts"
+import type { Publisher } from "./publisher.ts"
+
+type Shown = { cosigned: number; size: number; isBusy: boolean; isStale: boolean }
+
+export class Witnessing {
+  readonly #links: Links
+  readonly #directory: Directory
+  readonly #metrics: Metrics
+  readonly #journal: Journal
+  /** By link, so that a new link starts afresh. */
+  readonly #shown = new WeakMap<Peer, Map<string, Shown>>()
+  readonly #cosigned: (publisher: Publisher) => void
+
+  constructor(parts: {
+    readonly links: Links
+    readonly directory: Directory
+    readonly metrics: Metrics
+    readonly journal: Journal
+    /** A new cosignature is there to be published. */
+    readonly cosigned: (publisher: Publisher) => void
+  }) {
+    this.#links = parts.links
+    this.#directory = parts.directory
+    this.#metrics = parts.metrics
+    this.#journal = parts.journal
+    this.#cosigned = parts.cosigned
+  }
+
+  /** To every linked peer that is not still at the one before; that one gets it afterwards. */
+  showAll(publisher: Publisher): void {
+    for (const peer of this.#links.all()) this.show(peer, publisher)
+  }
+
+  show(peer: Peer, publisher: Publisher): void {
+    if (publisher.log.checkpoint.length === 0) return
+    const shown = this.#stateOf(peer, publisher.origin)
+    if (shown.isBusy) {
+      shown.isStale = true
+      return
+    }
+    shown.isBusy = true
+    shown.isStale = false
+    this.#exchange(peer, publisher, shown)
+      .catch((cause: unknown) => {
+        if (!(cause instanceof ChappeError)) throw cause
+        if (cause.code !== "link-down")
+          this.#journal.warn("witness", { peer: peer.name, code: cause.code })
+      })
+      .finally(() => {
+        shown.isBusy = false
+        if (shown.isStale && this.#links.get(peer.name) === peer) this.show(peer, publisher)
+      })
+  }
+
+  #stateOf(peer: Peer, origin: string): Shown {
+    const byOrigin = this.#shown.get(peer) ?? new Map<string, Shown>()
+    this.#shown.set(peer, byOrigin)
+    const state = byOrigin.get(origin) ?? { cosigned: 0, size: -1, isBusy: false, isStale: false }
+    byOrigin.set(origin, state)
+    return state
+  }
+
+  async #exchange(peer: Peer, publisher: Publisher, shown: Shown): Promise<void> {
+    const { log, origin } = publisher
+    const { checkpoint, head } = log
+    const old = Math.min(shown.cosigned, head.size)
+    const path = await log.consistency(old, head.size)
+    const body = fromUtf8(encodeAddCheckpoint({ old, path, checkpoint }))
+    const request = { name: "checkpoint", origin, body } as const
+    const answer = await peer.request(linkLanes.control, request)
+    if (peer.role === "relay") return
+    const { status, body: text } = expectAnswer(answer, "cosigned")
+    if (status === 409) {
+      const size = parseWitnessSize(utf8(text))
+      // A witness that has seen more than we have is an alarm, never a reason to sign.
+      if (size > log.head.size)
+        this.#journal.warn("witness-ahead", { peer: peer.name, size, own: log.head.size })
+      else if (size !== shown.cosigned) {
+        shown.cosigned = size
+        shown.isStale = true
+      }
+      return
+    }
+    if (status !== 200) {
+      this.#journal.warn("witness-refused", { peer: peer.name, status })
+      return
+    }
+    shown.cosigned = head.size
+    await this.#take(peer, publisher, text)
+  }
+
+  async #take(peer: Peer, publisher: Publisher, lines: string): Promise<void> {
+    for (const { vkey } of this.#directory.station(peer.name)?.witnesses ?? []) {
+      if (!(await publisher.cosigned(lines, parseVerifierKey(crypto, vkey)))) continue
+      this.#metrics.count("chappe_relay_cosignatures_total")
+      this.#cosigned(publisher)
+    }
+  }
+}
