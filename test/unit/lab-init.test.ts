@@ -13,7 +13,7 @@ import { systemRandom } from "../../cli/adapters/system-random.ts"
 import { crypto, sha256 } from "../../keys/crypto.ts"
 import { type KeyEntry, openKeyFile } from "../../keys/key-file.ts"
 import { newPrekeyPeriod, publicKeysOf } from "../../keys/prekey-period.ts"
-import { signingKey } from "../../keys/signing-key.ts"
+import { type SigningKey, signingKey } from "../../keys/signing-key.ts"
 import { addSignatures, signRoster } from "../../keys/statements.ts"
 import { equalBytes, toHex } from "../../protocol/bytes.ts"
 import { parseDeliveryPolicy } from "../../protocol/delivery-policy.ts"
@@ -134,7 +134,8 @@ describe("what lab init writes", () => {
         const [entry] = await entriesOf(`${own}/officers/${officer}.key`)
         const id = keyId(sha256, "officer", entry!.publicKey)
         const key = directory.requireOfficer(name, `${name}/${officer}`, id, "now", at)
-        if (officer === "duty") expect(key.capabilities.includes("desk/decide")).toBe(name === "HQ")
+        const decides = name === "HQ" && officer === "duty"
+        expect(key.capabilities.includes("desk/decide")).toBe(decides)
       }
     }
   })
@@ -211,11 +212,12 @@ test("a lab file that was cut is refused", async () => {
   await expect(readLab(cut)).rejects.toMatchObject({ code: "config" })
 })
 
+async function custodian(number: number): Promise<SigningKey> {
+  const [entry] = await entriesOf(`custodians/custodian-${number}.key`)
+  return signingKey("custodian", entry!.secret)
+}
+
 describe("the custodians' ceremony", () => {
-  const custodian = async (number: number) => {
-    const [entry] = await entriesOf(`custodians/custodian-${number}.key`)
-    return signingKey("custodian", entry!.secret)
-  }
   const newcomer = {
     kind: "add-member",
     name: "KE",
