@@ -86,6 +86,18 @@ describe.each(pages)("%s", (name) => {
   })
 })
 
+test("ARCHITECTURE.md and the others name only files that exist", () => {
+  const named = pages.flatMap((page) =>
+    [
+      ...readFileSync(page, "utf8").matchAll(
+        /`(?<path>(?:protocol|keys|relay|node|audit|cli|test)\/[\w/.-]+\.ts)`/gu,
+      ),
+    ].map(({ groups }) => groups?.["path"] ?? ""),
+  )
+  expect(named.length).toBeGreaterThan(20)
+  expect(named.filter((path) => !existsSync(path))).toEqual([])
+})
+
 function leadsSomewhere(from: string, target: string): boolean {
   if (/^https?:|^mailto:/u.test(target)) return true
   const [file = "", anchor] = target.split("#")
