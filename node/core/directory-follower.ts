@@ -1,0 +1,349 @@
+// Follows every relay's directory log: takes its statements into the one directory, places them, and
+// compares what it was given with the heads that the relay signs. docs/PROTOCOL.md, "Directory".
+//
+// Statements authenticate themselves, so they count as soon as they come; that an origin's log is the
+// same for everybody is what checkpoints are compared for.
+
+import { crypto, sha256 } from "../../keys/crypto.ts"
+import { equalBytes, toHex } from "../../protocol/bytes.ts"
+import { decodeChainStatement } from "../../protocol/chain.ts"
+import { type OpenedCheckpoint, openCheckpoint } from "../../protocol/checkpoint.ts"
+import { type Infer, bytes, record, uint } from "../../protocol/codec.ts"
+import type { Directory, StatementKind } from "../../protocol/directory.ts"
+import { decodeEntry } from "../../protocol/entry.ts"
+import { type DirectoryHead, directoryHead } from "../../protocol/envelope.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import { linkLanes } from "../../protocol/frames.ts"
+import { limits } from "../../protocol/limits.ts"
+import { decodeMultiSigned } from "../../protocol/multi-signed.ts"
+import {
+  type TreeRange,
+  appendToRange,
+  emptyRange,
+  emptyRoot,
+  leafHash,
+  rangeRoot,
+} from "../../protocol/tree.ts"
+import { parseVerifierKey } from "../../protocol/verifier-key.ts"
+import type { Alarms } from "./alarms.ts"
+import { ask } from "./ask.ts"
+import type { Log, RelayLink } from "./ports.ts"
+import { type Records, type Table, numberKey, walk } from "./records.ts"
+import { Serials } from "./serial.ts"
+
+const rawEntry = bytes(1, limits.entryBytesMax)
+const verifiedHead = record({
+  head: directoryHead,
+  checkpoint: bytes(0, limits.noteBytesMax),
+  at: uint(0xffff_ffff),
+})
+/** `checkpoint`: the note, empty while only a HELLO has named the head. */
+export type VerifiedHead = Infer<typeof verifiedHead>
+
+type Followed = {
+  range: TreeRange
+  /** Roots by size, of sizes that no signed head has confirmed yet. */
+  readonly unconfirmed: Map<number, Uint8Array>
+  verified: VerifiedHead | undefined
+  /** Hex ids of the statements that it holds. */
+  readonly ids: Set<string>
+}
+
+type Pending = {
+  readonly kind: StatementKind
+  readonly statement: Uint8Array
+}
+
+export type Learned = {
+  readonly kind: StatementKind
+  readonly id: Uint8Array
+  readonly statement: Uint8Array
+}
+
+export class DirectoryFollower {
+  readonly #directory: Directory
+  readonly #records: Records
+  readonly #entries: Table<Uint8Array>
+  readonly #heads: Table<VerifiedHead>
+  readonly #alarms: Alarms
+  readonly #log: Log
+  readonly #now: () => number
+  readonly #followed = new Map<string, Followed>()
+  readonly #serials = new Serials()
+  /** Statements that want an earlier one first, which another log may bring. */
+  #pending: Pending[] = []
+  readonly #onLearned: ((learned: Learned) => void)[] = []
+
+  constructor(options: {
+    readonly directory: Directory
+    readonly records: Records
+    readonly alarms: Alarms
+    readonly log: Log
+    readonly now: () => number
+  }) {
+    this.#directory = options.directory
+    this.#records = options.records
+    this.#entries = options.records.table("directory-entry", rawEntry)
+    this.#heads = options.records.table("directory-head", verifiedHead)
+    this.#alarms = options.alarms
+    this.#log = options.log
+    this.#now = options.now
+  }
+
+  /** Called for each statement that was new to the directory. */
+  whenLearned(task: (learned: Learned) => void): void {
+    this.#onLearned.push(task)
+  }
+
+  /** What was stored in earlier runs. */
+  async load(): Promise<void> {
+    for await (const { key, item } of walk(this.#entries)) {
+      const origin = key.slice(0, key.lastIndexOf("/"))
+      const followed = this.#follow(origin)
+      this.#takeEntry(origin, followed.range.size, item)
+      followed.range = appendToRange(sha256, followed.range, leafHash(sha256, item))
+    }
+    for await (const { key, item } of walk(this.#heads)) {
+      const followed = this.#follow(key)
+      if (followed.range.size < item.head.size)
+        throw new ChappeError("tampered", `entries of ${key} are missing from the records`)
+      followed.verified = item
+    }
+  }
+
+  /** Takes a statement in from any source. Forks raise an alarm and are kept as evidence. */
+  learn(kind: StatementKind, statement: Uint8Array): void {
+    if (!this.#apply(kind, statement)) this.#pending.push({ kind, statement })
+    else this.#retryPending()
+  }
+
+  sizeOf(origin: string): number {
+    return this.#followed.get(origin)?.range.size ?? 0
+  }
+
+  /** Whether the origin's log is known to hold this statement. */
+  holds(origin: string, id: Uint8Array): boolean {
+    return this.#followed.get(origin)?.ids.has(toHex(id)) ?? false
+  }
+
+  /** The last head that a relay signed and that fits what it gave; an empty log's before that. */
+  headOf(origin: string): DirectoryHead {
+    return this.#followed.get(origin)?.verified?.head ?? { size: 0, root: emptyRoot(sha256) }
+  }
+
+  /** The head's note, once a checkpoint was seen. */
+  verifiedOf(origin: string): VerifiedHead | undefined {
+    return this.#followed.get(origin)?.verified
+  }
+
+  origins(): readonly string[] {
+    return [...this.#followed.keys()].toSorted()
+  }
+
+  /** The first `size` raw entries of an origin. */
+  async entriesOf(origin: string, size: number): Promise<readonly Uint8Array[]> {
+    const entries: Uint8Array[] = []
+    for await (const { item } of walk(this.#entries, `${origin}/`)) {
+      if (entries.length === size) break
+      entries.push(item)
+    }
+    return entries
+  }
+
+  /** Fetches what the relay's directory log holds beyond what is here. */
+  async refresh(link: RelayLink): Promise<void> {
+    const origin = this.#originOf(link.relay)
+    if (origin === undefined) return
+    await this.#serials.run(origin, async () => {
+      for (;;) {
+        const from = this.sizeOf(origin)
+        const request = { name: "directoryGet", origin, from } as const
+        const part = await ask(link, linkLanes.control, request, "directoryPart")
+        if (part.entries.length === 0) return
+        await this.#append(origin, part.entries)
+      }
+    })
+  }
+
+  /** Entries from any source that follow what is here. */
+  async take(origin: string, from: number, entries: readonly Uint8Array[]): Promise<void> {
+    await this.#serials.run(origin, async () => {
+      const known = this.sizeOf(origin) - from
+      if (known < 0) throw new ChappeError("seq-gap", `${origin}: entries from ${from} on`)
+      await this.#append(origin, entries.slice(known))
+    })
+  }
+
+  /**
+   * A head that the relay signed in its HELLO: it must fit what it gives. Smaller than one seen before
+   * is an alarm.
+   */
+  async confirmHead(origin: string, head: DirectoryHead): Promise<void> {
+    await this.#confirm(origin, { head, checkpoint: new Uint8Array(0), at: this.#now() })
+  }
+
+  /** A checkpoint whose signature holds. */
+  async confirmCheckpoint(checkpoint: OpenedCheckpoint, note: Uint8Array): Promise<void> {
+    const head = { size: checkpoint.size, root: checkpoint.root }
+    await this.#confirm(checkpoint.origin, { head, checkpoint: note, at: this.#now() })
+  }
+
+  /** Opens a note by the log key that the relay's root named. Refused: `note`, `unknown-key`. */
+  open(note: Uint8Array, origin: string): OpenedCheckpoint {
+    const log = this.#directory.hasRoster ? this.#directory.log(origin) : undefined
+    if (log === undefined) throw new ChappeError("unknown-key", `no relay has named ${origin}`)
+    return openCheckpoint(crypto.verify, note, { log: parseVerifierKey(crypto, log.logVkey) })
+  }
+
+  async #confirm(origin: string, next: VerifiedHead): Promise<void> {
+    const followed = this.#follow(origin)
+    const { verified } = followed
+    const { size, root } = next.head
+    if (verified !== undefined && size < verified.head.size) {
+      if (next.checkpoint.length > 0)
+        await this.#alarms.raise("log-rollback", `${origin} ${size}`, [
+          verified.checkpoint,
+          next.checkpoint,
+        ])
+      return
+    }
+    const own = this.#rootAt(followed, size)
+    if (own === undefined) return
+    if (!equalBytes(own, root)) {
+      const kind = next.checkpoint.length > 0 ? "log-fork" : "checkpoint-mismatch"
+      const evidence = [verified?.checkpoint ?? new Uint8Array(0), next.checkpoint]
+      await this.#alarms.raise(kind, `${origin} ${size}`, evidence)
+      return
+    }
+    const isNews = next.checkpoint.length > 0 || verified === undefined || size > verified.head.size
+    if (!isNews) return
+    followed.verified = next
+    for (const known of followed.unconfirmed.keys())
+      if (known <= size) followed.unconfirmed.delete(known)
+    await this.#records.commit([this.#heads.put(origin, next)])
+  }
+
+  #rootAt(followed: Followed, size: number): Uint8Array | undefined {
+    if (size === followed.range.size) return rangeRoot(sha256, followed.range)
+    if (size === followed.verified?.head.size) return followed.verified.head.root
+    return followed.unconfirmed.get(size)
+  }
+
+  #follow(origin: string): Followed {
+    let followed = this.#followed.get(origin)
+    if (followed === undefined) {
+      followed = { range: emptyRange, unconfirmed: new Map(), verified: undefined, ids: new Set() }
+      this.#followed.set(origin, followed)
+    }
+    return followed
+  }
+
+  #originOf(relay: string): string | undefined {
+    return this.#directory.hasRoster
+      ? this.#directory.currentLog(relay, "directory")?.origin
+      : undefined
+  }
+
+  async #append(origin: string, entries: readonly Uint8Array[]): Promise<void> {
+    if (entries.length === 0) return
+    const followed = this.#follow(origin)
+    let { range } = followed
+    const first = range.size
+    const changes = entries.map((entry) => {
+      const change = this.#entries.put(`${origin}/${numberKey(range.size)}`, entry)
+      range = appendToRange(sha256, range, leafHash(sha256, entry))
+      followed.unconfirmed.set(range.size, rangeRoot(sha256, range))
+      return change
+    })
+    await this.#records.commit(changes)
+    followed.range = range
+    entries.forEach((entry, i) => this.#takeEntry(origin, first + i, entry))
+  }
+
+  #takeEntry(origin: string, index: number, bytes: Uint8Array): void {
+    const stored = storedStatement(bytes)
+    if (stored === undefined) return
+    this.learn(stored.kind, stored.statement)
+    const id = this.#directory.idOf(stored.kind, stored.statement)
+    this.#directory.place(origin, index, id)
+    this.#follow(origin).ids.add(toHex(id))
+  }
+
+  /** False: it must wait for an earlier statement. */
+  #apply(kind: StatementKind, statement: Uint8Array): boolean {
+    try {
+      if (kind === "roster" && this.#directory.isBeforeAnchor(statement)) return true
+      const applied = this.#directory.apply(kind, statement)
+      if (applied.kind === "applied")
+        for (const task of this.#onLearned) task({ kind, id: applied.id, statement })
+      return true
+    } catch (cause) {
+      if (!(cause instanceof ChappeError)) throw cause
+      if (mayFitLater(cause)) return false
+      this.#refused(kind, statement, cause)
+      return true
+    }
+  }
+
+  #refused(kind: StatementKind, statement: Uint8Array, error: ChappeError): void {
+    const isFork = error.code === "chain-fork" || error.code === "roster-fork"
+    const name = kind === "chain" ? nameOf(statement) : kind
+    this.#log.warn("statement-refused", { kind, name, code: error.code })
+    const raised = isFork
+      ? this.#alarms.raise("chain-fork", name, [statement])
+      : this.#alarms.raise("statement-refused", `${name} ${error.code}`, [statement])
+    // A failed disk is reported by the records themselves.
+    raised.catch(() => undefined)
+  }
+
+  #retryPending(): void {
+    for (let progress = true; progress && this.#pending.length > 0; ) {
+      const before = this.#pending.length
+      this.#pending = this.#pending.filter(({ kind, statement }) => !this.#apply(kind, statement))
+      progress = this.#pending.length < before
+    }
+  }
+}
+
+function mayFitLater({ code, message }: ChappeError): boolean {
+  return (
+    code === "chain-gap" ||
+    code === "unknown-member" ||
+    (code === "roster" && message.includes("does not follow")) ||
+    (code === "statement" && message.includes("policy"))
+  )
+}
+
+function nameOf(statement: Uint8Array): string {
+  try {
+    return decodeChainStatement(decodeMultiSigned(statement).body).name
+  } catch (cause) {
+    if (cause instanceof ChappeError) return "chain"
+    throw cause
+  }
+}
+
+function storedStatement(
+  bytes: Uint8Array,
+): { readonly kind: StatementKind; readonly statement: Uint8Array } | undefined {
+  const entry = decodeEntry(bytes)
+  switch (entry.kind) {
+    case "roster":
+    case "chain":
+      return { kind: entry.kind, statement: entry.body }
+    case "witness-policy":
+    case "retention-policy":
+    case "delivery-policy":
+      return { kind: "policy", statement: entry.body }
+    case "envelope":
+    case "receipts":
+    case "relay-receipts":
+    case "head":
+    case "access":
+    case "retention":
+    case "erasure":
+    case "shard":
+    case "journal":
+      return undefined
+  }
+}

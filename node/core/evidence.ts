@@ -1,0 +1,231 @@
+// Evidence that comes in: other nodes' and relays' receipts for what this node sent. Each is verified,
+// stored with what proves it, and moves its recipient's copy up the ladder.
+
+import { openAcceptance } from "../../keys/accepted-entry.ts"
+import { sha256 } from "../../keys/crypto.ts"
+import { openBase } from "../../keys/hpke.ts"
+import { dayOf } from "../../keys/prekey-period.ts"
+import { type BatchVerifier, batchRoot, decodeAuth } from "../../protocol/batch.ts"
+import { toHex } from "../../protocol/bytes.ts"
+import type { Directory, Place } from "../../protocol/directory.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import type { Acceptance, LinkMessage, ReceiptItem } from "../../protocol/link-messages.ts"
+import { isMemberName } from "../../protocol/names.ts"
+import {
+  type Receipt,
+  decodeReceipt,
+  decodeSealedReceiptInside,
+  encodeSealedReceiptInfo,
+  isSealedStep,
+  receiptIdOf,
+  receiptSteps,
+  stepName,
+} from "../../protocol/receipt.ts"
+import { nodeLimits } from "../limits.ts"
+import type { DirectoryFollower } from "./directory-follower.ts"
+import { rungOf } from "./ladder.ts"
+import type { LinkTable } from "./link-table.ts"
+import type { NetworkClock } from "./network-clock.ts"
+import type { Outbox } from "./outbox.ts"
+import { type StoredReceipt, storedReceipt } from "./outbox-records.ts"
+import type { OwnPrekeys } from "./own-prekeys.ts"
+import type { Log, RelayLink } from "./ports.ts"
+import type { Proofs } from "./proofs.ts"
+import { type Keyed, type Records, type Table, numberKey, walk } from "./records.ts"
+
+export class Evidence {
+  readonly #me: string
+  readonly #directory: Directory
+  readonly #follower: DirectoryFollower
+  readonly #links: LinkTable
+  readonly #outbox: Outbox
+  readonly #prekeys: OwnPrekeys
+  readonly #proofs: Proofs
+  readonly #batches: BatchVerifier
+  readonly #records: Records
+  readonly #receipts: Table<StoredReceipt>
+  readonly #clock: NetworkClock
+  readonly #log: Log
+  /** A recipient lost the key: its copy is to be sealed anew. */
+  readonly #reseal: (messageId: Uint8Array, from: RelayLink) => void
+
+  constructor(options: {
+    readonly me: string
+    readonly directory: Directory
+    readonly follower: DirectoryFollower
+    readonly links: LinkTable
+    readonly outbox: Outbox
+    readonly prekeys: OwnPrekeys
+    readonly proofs: Proofs
+    readonly batches: BatchVerifier
+    readonly records: Records
+    readonly clock: NetworkClock
+    readonly log: Log
+    readonly reseal: (messageId: Uint8Array, from: RelayLink) => void
+  }) {
+    this.#me = options.me
+    this.#directory = options.directory
+    this.#follower = options.follower
+    this.#links = options.links
+    this.#outbox = options.outbox
+    this.#prekeys = options.prekeys
+    this.#proofs = options.proofs
+    this.#batches = options.batches
+    this.#records = options.records
+    this.#receipts = options.records.table("evidence", storedReceipt)
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#reseal = options.reseal
+  }
+
+  /**
+   * Takes each item in that holds; resolves when all are stored. Items that do not hold are noted and
+   * passed over: sending them again would not help. Refused: `stale` while keys cannot be judged yet.
+   */
+  async take(link: RelayLink, message: LinkMessage<"evidence">): Promise<void> {
+    for (const item of message.items) {
+      try {
+        await this.#takeItem(link, message, item)
+      } catch (cause) {
+        if (!(cause instanceof ChappeError)) throw cause
+        if (["storage", "disk-full", "stale", "link-down"].includes(cause.code)) throw cause
+        this.#log.warn("evidence-refused", { from: message.from, code: cause.code })
+      }
+    }
+  }
+
+  /** Everything stored about an envelope, in the order of arrival. */
+  async of(messageId: Uint8Array): Promise<readonly Keyed<StoredReceipt>[]> {
+    const found: Keyed<StoredReceipt>[] = []
+    for await (const one of walk(this.#receipts, `${toHex(messageId)}/`)) found.push(one)
+    return found
+  }
+
+  async #takeItem(
+    link: RelayLink,
+    message: LinkMessage<"evidence">,
+    item: ReceiptItem,
+  ): Promise<void> {
+    const opened = this.#openItem(message, item)
+    const receipt = decodeReceipt(opened.receipt)
+    await this.#verify(link, receipt, opened)
+    const step = stepName(receipt.step)
+    const rung = rungOf(step)
+    const name = toHex(receipt.messageId)
+    const key = `${name}/${numberKey(receipt.step)}/${receipt.recipientNode}/${toHex(receipt.keyId)}`
+    const before = await this.#receipts.get(key)
+    const { acceptance } = opened
+    const isBetter = before === undefined || (before.acceptance === null && acceptance !== null)
+    const stored: StoredReceipt = { receipt: opened.receipt, auth: opened.auth, acceptance }
+    const changes = isBetter
+      ? [this.#receipts.put(key, stored), ...this.#wantProof(acceptance, opened)]
+      : []
+    if (rung === undefined) {
+      await this.#records.commit(changes)
+      return
+    }
+    const { messageId, recipientNode, reason, at } = receipt
+    const reached = { name: rung, at, reason }
+    const isResealed = await this.#outbox.reached(messageId, recipientNode, reached, changes)
+    this.#log.info("evidence", { id: name, step, recipient: recipientNode })
+    if (isResealed) this.#reseal(messageId, link)
+  }
+
+  #wantProof(acceptance: Acceptance | null, opened: OpenedItem) {
+    return acceptance === null || opened.origin === undefined
+      ? []
+      : this.#proofs.want(opened.origin, acceptance.index, acceptance.entry)
+  }
+
+  #openItem({ from, acceptance }: LinkMessage<"evidence">, item: ReceiptItem): OpenedItem {
+    if (item.to !== this.#me) throw new ChappeError("not-for-me")
+    if (item.auth !== null)
+      return { receipt: item.receipt, auth: item.auth, acceptance, isSealed: false, origin: undefined }
+    const info = encodeSealedReceiptInfo(from, this.#me)
+    const plaintext = this.#unseal(info, item.receipt)
+    const inside = decodeSealedReceiptInside(plaintext)
+    return {
+      receipt: inside.receipt,
+      auth: inside.auth,
+      acceptance: acceptance === null ? null : { ...acceptance, salt: inside.salt },
+      isSealed: true,
+      origin: undefined,
+    }
+  }
+
+  #unseal(info: Uint8Array, sealed: Uint8Array): Uint8Array {
+    const today = dayOf(this.#clock.now())
+    for (const secret of this.#prekeys.secretsAround(today, nodeLimits.sealedTryDays)) {
+      try {
+        return openBase({ secret, info, sealed })
+      } catch (cause) {
+        if (!(cause instanceof ChappeError)) throw cause
+      }
+    }
+    throw new ChappeError("wrap", "no key here opens a sealed receipt")
+  }
+
+  /** Who took the step signed it: the recipient's node, or for relays' steps the relay it names. */
+  async #verify(link: RelayLink, receipt: Receipt, opened: OpenedItem): Promise<void> {
+    if (isSealedStep(receipt.step) !== opened.isSealed)
+      throw new ChappeError("signature", "a receipt travels in the wrong form")
+    const signer = signerOf(receipt)
+    const auth = decodeAuth(opened.auth)
+    const id = receiptIdOf(sha256, opened.receipt)
+    const root = batchRoot(sha256, auth, id, "message")
+    let place: Place = "now"
+    let time = receipt.at
+    if (opened.acceptance !== null) {
+      const accepted = openAcceptance(this.#directory, opened.acceptance, root)
+      await this.#catchUp(link, accepted.relay, accepted.place)
+      place = accepted.place
+      time = accepted.entry.time
+      opened.origin = accepted.origin
+    }
+    const key = this.#directory.requireStationKey(signer, receipt.keyId, place, time)
+    this.#batches.check({
+      signer: { name: signer, keyId: receipt.keyId },
+      publicKey: key.key,
+      auth,
+      id,
+      purpose: "message",
+    })
+  }
+
+  async #catchUp(
+    link: RelayLink,
+    relay: string,
+    place: { readonly origin: string; readonly size: number },
+  ): Promise<void> {
+    if (this.#follower.sizeOf(place.origin) >= place.size) return
+    const source = relay === link.relay ? link : this.#links.get(relay)
+    if (source !== undefined) await this.#follower.refresh(source)
+    if (this.#follower.sizeOf(place.origin) < place.size) throw new ChappeError("stale")
+  }
+}
+
+type OpenedItem = {
+  readonly receipt: Uint8Array
+  readonly auth: Uint8Array
+  readonly acceptance: Acceptance | null
+  readonly isSealed: boolean
+  /** Known once the acceptance was opened. */
+  origin: string | undefined
+}
+
+const relaySteps: readonly number[] = [
+  receiptSteps.custody,
+  receiptSteps.forwarded,
+  receiptSteps.expired,
+  receiptSteps.undelivered,
+]
+
+/** Refused: `signature` where nobody who may take the step is named. */
+export function signerOf(receipt: Receipt): string {
+  const isRelays = relaySteps.includes(receipt.step)
+  if (!isRelays) return receipt.recipientNode
+  const { by } = receipt
+  if (by === null || isMemberName(by))
+    throw new ChappeError("signature", "a relay's receipt names no relay")
+  return by
+}

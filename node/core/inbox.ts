@@ -1,0 +1,656 @@
+// The inbox: what relays deliver passes every check, in the order of docs/PROTOCOL.md, "Release order",
+// before anybody sees it. What fails before it could be opened is answered to the relay (NACK) and set
+// aside there; what fails later is REJECTED with a receipt and takes its place in the channel.
+
+import { openAcceptance } from "../../keys/accepted-entry.ts"
+import {
+  type OpenedMessage,
+  type ParsedDelivery,
+  type VerifiedDelivery,
+  openDelivery,
+  parseDelivery,
+  verifyDelivery,
+} from "../../keys/open-envelope.ts"
+import type { BatchVerifier } from "../../protocol/batch.ts"
+import { equalBytes, toHex } from "../../protocol/bytes.ts"
+import { uint } from "../../protocol/codec.ts"
+import type { DeliveryPolicy } from "../../protocol/delivery-policy.ts"
+import type { Directory } from "../../protocol/directory.ts"
+import { type Lane, precedences } from "../../protocol/envelope.ts"
+import { ChappeError, type ErrorCode } from "../../protocol/errors.ts"
+import { limits } from "../../protocol/limits.ts"
+import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts"
+import { nodeLimits } from "../limits.ts"
+import type { Alarms } from "./alarms.ts"
+import type { BodyTransfer } from "./body-transfer.ts"
+import {
+  type ChannelIn,
+  channelIn,
+  channelKey,
+  judgePlace,
+  newChannel,
+  passedOver,
+  settled,
+} from "./channel.ts"
+import type { DirectoryFollower } from "./directory-follower.ts"
+import {
+  type HeldDelivery,
+  type InboxItem,
+  type InboxState,
+  type RejectedDelivery,
+  type StoredMail,
+  heldDelivery,
+  inboxItem,
+  knownId,
+  rejectedDelivery,
+  storedMail,
+} from "./inbox-records.ts"
+import type { InboxWriter } from "./inbox-writer.ts"
+import type { LinkTable } from "./link-table.ts"
+import type { NetworkClock } from "./network-clock.ts"
+import type { OwnPrekeys } from "./own-prekeys.ts"
+import type { Change, Log, RelayLink } from "./ports.ts"
+import type { NewReceipt, ReceiptBook } from "./receipt-book.ts"
+import { type Records, type Table, numberKey, walk } from "./records.ts"
+import { Serials } from "./serial.ts"
+
+export type DeliveryAnswer =
+  /** Kept, or answered by a receipt that is on disk. */
+  | { readonly kind: "taken" }
+  | {
+      readonly kind: "refused"
+      readonly code: ErrorCode
+      readonly final: boolean
+      readonly retrySeconds: number
+    }
+
+/** Not now: the relay keeps it and delivers it again. */
+class Postponed extends ChappeError {
+  readonly retrySeconds: number
+
+  constructor(code: ErrorCode, retrySeconds: number) {
+    super(code)
+    this.retrySeconds = retrySeconds
+  }
+}
+
+/** A message on its way through the checks. `relay` delivered it; a held one was verified at `now`. */
+type Incoming = {
+  readonly verified: VerifiedDelivery
+  readonly relay: string
+  readonly now: number
+  readonly isHeld: boolean
+  readonly marks: readonly string[]
+}
+
+type HeldPlace = { readonly messageId: string; readonly heldAt: number; readonly heldAtMs: number }
+
+/** Numbers that are missing in a channel that holds later ones. */
+export type MissingRange = {
+  readonly sender: string
+  readonly incarnation: number
+  readonly lane: Lane
+  readonly first: number
+  readonly last: number
+}
+
+/** Marks that a reader must see. */
+export const inboxMarks = { earlierMissing: "earlier-missing", late: "late" } as const
+
+export class Inbox {
+  readonly #me: string
+  readonly #directory: Directory
+  readonly #follower: DirectoryFollower
+  readonly #links: LinkTable
+  readonly #prekeys: OwnPrekeys
+  readonly #bodies: BodyTransfer
+  readonly #receipts: ReceiptBook
+  readonly #writer: InboxWriter
+  readonly #batches: BatchVerifier
+  readonly #records: Records
+  readonly #items: Table<InboxItem>
+  readonly #mail: Table<StoredMail>
+  readonly #numbers: Table<number>
+  readonly #known: Table<{ readonly root: Uint8Array; readonly at: number }>
+  readonly #channels: Table<ChannelIn>
+  readonly #held: Table<HeldDelivery>
+  readonly #rejected: Table<RejectedDelivery>
+  readonly #alarms: Alarms
+  readonly #clock: NetworkClock
+  readonly #log: Log
+  readonly #policy: () => DeliveryPolicy
+  readonly #askFor: (missing: MissingRange) => void
+  readonly #serials = new Serials()
+  /** By channel, then by number. */
+  readonly #heldPlaces = new Map<string, Map<number, HeldPlace>>()
+  readonly #askedAtMs = new Map<string, number>()
+  readonly #refreshedAtMs = new Map<string, number>()
+  readonly #onNew: ((item: InboxItem) => void)[] = []
+  #last = 0
+
+  constructor(options: {
+    readonly me: string
+    readonly directory: Directory
+    readonly follower: DirectoryFollower
+    readonly links: LinkTable
+    readonly prekeys: OwnPrekeys
+    readonly bodies: BodyTransfer
+    readonly receipts: ReceiptBook
+    readonly writer: InboxWriter
+    readonly batches: BatchVerifier
+    readonly records: Records
+    readonly alarms: Alarms
+    readonly clock: NetworkClock
+    readonly log: Log
+    readonly policy: () => DeliveryPolicy
+    /** Asks the sender for what is missing. */
+    readonly askFor: (missing: MissingRange) => void
+  }) {
+    const { records } = options
+    this.#me = options.me
+    this.#directory = options.directory
+    this.#follower = options.follower
+    this.#links = options.links
+    this.#prekeys = options.prekeys
+    this.#bodies = options.bodies
+    this.#receipts = options.receipts
+    this.#writer = options.writer
+    this.#batches = options.batches
+    this.#records = records
+    this.#items = records.table("inbox", inboxItem)
+    this.#mail = records.table("mail", storedMail)
+    this.#numbers = records.table("inbox-number", uint(0xffff_ffff))
+    this.#known = records.table("known", knownId)
+    this.#channels = records.table("channel-in", channelIn)
+    this.#held = records.table("held", heldDelivery)
+    this.#rejected = records.table("rejected", rejectedDelivery)
+    this.#alarms = options.alarms
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#policy = options.policy
+    this.#askFor = options.askFor
+  }
+
+  async load(): Promise<void> {
+    let expected = 1
+    for await (const { item } of walk(this.#items)) {
+      if (item.number !== expected)
+        throw new ChappeError("tampered", `message ${expected} is missing from the records`)
+      expected += 1
+    }
+    this.#last = expected - 1
+    for await (const { key, item } of walk(this.#held)) {
+      const at = key.lastIndexOf("/")
+      this.#rememberHeld(key.slice(0, at), Number.parseInt(key.slice(at + 1), 16), item)
+    }
+  }
+
+  whenNew(task: (item: InboxItem) => void): () => void {
+    this.#onNew.push(task)
+    return () => this.#onNew.splice(this.#onNew.indexOf(task), 1)
+  }
+
+  get heldCount(): number {
+    return [...this.#heldPlaces.values()].reduce((sum, places) => sum + places.size, 0)
+  }
+
+  // ---- Taking in
+
+  async deliver(link: RelayLink, message: LinkMessage<"deliver">): Promise<DeliveryAnswer> {
+    try {
+      return await this.#take(link, message)
+    } catch (cause) {
+      if (!(cause instanceof ChappeError)) throw cause
+      if (cause.code === "storage" || cause.code === "disk-full") throw cause
+      this.#log.info("delivery-refused", { relay: link.relay, code: cause.code })
+      const isPostponed = cause instanceof Postponed || cause.code === "key-expired"
+      return {
+        kind: "refused",
+        code: cause.code,
+        final: !isPostponed,
+        retrySeconds: cause instanceof Postponed ? cause.retrySeconds : isPostponed ? 60 : 0,
+      }
+    }
+  }
+
+  async #take(link: RelayLink, message: LinkMessage<"deliver">): Promise<DeliveryAnswer> {
+    // 1 and 2
+    const parsed = parseDelivery({ ...message, leaf: message.slice.leaf, path: message.slice.path })
+    // 3: however late, whatever became of keys and times since.
+    if (await this.#isAnswered(parsed.messageId, link.relay)) return { kind: "taken" }
+    if (this.#clock.isOff) throw new Postponed("clock", 60)
+    // 4 to 8
+    const now = this.#clock.now()
+    const verified = await this.#verify(parsed, link, now)
+    const { core } = verified.header
+    const channel = channelKey(core.senderNode, verified.leaf.incarnation, core.precedence)
+    return await this.#serials.run(channel, async () => {
+      if (await this.#isAnswered(parsed.messageId, link.relay)) return { kind: "taken" }
+      const incoming = { verified, relay: link.relay, now, isHeld: false, marks: [] }
+      return await this.#judgePlace(channel, incoming, message.attachments)
+    })
+  }
+
+  /** A known id gets its stored receipt; a held one waits. */
+  async #isAnswered(messageId: Uint8Array, relay: string): Promise<boolean> {
+    const known = await this.#known.get(toHex(messageId))
+    if (known === undefined) return false
+    const link = this.#links.get(relay)
+    if (link !== undefined) void this.#receipts.repeat(known.root, messageId, link)
+    return true
+  }
+
+  async #verify(
+    parsed: ParsedDelivery,
+    link: RelayLink,
+    now: number,
+  ): Promise<VerifiedDelivery> {
+    await this.#catchUp(parsed, link)
+    const facts = { me: this.#me, now, directory: this.#directory, batches: this.#batches }
+    try {
+      return verifyDelivery(parsed, facts)
+    } catch (cause) {
+      if (!(await this.#isRefreshed(cause, ["entry", "sender-key", "suite"], link))) throw cause
+      return verifyDelivery(parsed, facts)
+    }
+  }
+
+  /** Keys are judged in the accepting relay's directory log, so as much of it must be here. */
+  async #catchUp(parsed: ParsedDelivery, link: RelayLink): Promise<void> {
+    let place: { readonly origin: string; readonly size: number }
+    let relay: string
+    try {
+      const accepted = openAcceptance(this.#directory, parsed.bytes.acceptance, parsed.messageId)
+      place = accepted.place
+      relay = accepted.relay
+    } catch (cause) {
+      // Judged again, in its turn.
+      if (cause instanceof ChappeError) return
+      throw cause
+    }
+    if (this.#follower.sizeOf(place.origin) >= place.size) return
+    const source = relay === link.relay ? link : this.#links.get(relay)
+    if (source !== undefined) await this.#follower.refresh(source)
+    if (this.#follower.sizeOf(place.origin) < place.size) throw new Postponed("stale", 10)
+  }
+
+  /** Before a doubtful key is refused the directory is fetched once more. */
+  async #isRefreshed(
+    cause: unknown,
+    codes: readonly ErrorCode[],
+    link: RelayLink | undefined,
+  ): Promise<boolean> {
+    if (!(cause instanceof ChappeError) || !codes.includes(cause.code)) return false
+    const now = this.#clock.monotonicMs()
+    const before = link === undefined ? undefined : this.#refreshedAtMs.get(link.relay)
+    const isRecent = before !== undefined && now - before < nodeLimits.refreshPauseMs
+    if (link === undefined || isRecent) return false
+    this.#refreshedAtMs.set(link.relay, now)
+    await this.#follower.refresh(link)
+    return true
+  }
+
+  /** 9 */
+  async #judgePlace(
+    channel: string,
+    incoming: Incoming,
+    attachments: readonly AttachmentRef[],
+  ): Promise<DeliveryAnswer> {
+    const { verified } = incoming
+    const state = (await this.#channels.get(channel)) ?? newChannel
+    const verdict = judgePlace(state, verified.leaf)
+    switch (verdict.kind) {
+      case "next":
+        await this.#open(channel, state, incoming)
+        await this.#releaseNext(channel)
+        return { kind: "taken" }
+      case "late":
+        await this.#open(channel, state, { ...incoming, marks: [inboxMarks.late] })
+        return { kind: "taken" }
+      case "hold":
+        return await this.#hold(channel, incoming, attachments)
+      case "fork":
+        return await this.#forked(channel, verified)
+    }
+  }
+
+  async #forked(channel: string, verified: VerifiedDelivery): Promise<never> {
+    const { header } = verified.bytes
+    await this.#alarms.raise("channel-fork", `${channel} ${verified.leaf.channelSeq}`, [header])
+    throw new ChappeError("channel-fork", `${channel}: number ${verified.leaf.channelSeq} is taken`)
+  }
+
+  async #hold(
+    channel: string,
+    { verified, relay, now }: Incoming,
+    attachments: readonly AttachmentRef[],
+  ): Promise<DeliveryAnswer> {
+    const { channelSeq } = verified.leaf
+    const places = this.#heldPlaces.get(channel)
+    const same = places?.get(channelSeq)
+    if (same !== undefined) {
+      if (same.messageId === toHex(verified.messageId)) return { kind: "taken" }
+      return await this.#forked(channel, verified)
+    }
+    if ((places?.size ?? 0) >= limits.channelHoldMax) throw new Postponed("busy", 30)
+    const { header, auth, leaf, path, acceptance, body } = verified.bytes
+    const { messageId } = verified
+    const held: HeldDelivery = {
+      ...{ relay, heldAt: now, header, auth, leaf, path, acceptance, attachments, body },
+      messageId,
+    }
+    await this.#records.commit([this.#held.put(heldKey(channel, channelSeq), held)])
+    this.#rememberHeld(channel, channelSeq, held)
+    return { kind: "taken" }
+  }
+
+  #rememberHeld(channel: string, seq: number, held: HeldDelivery): void {
+    const places = this.#heldPlaces.get(channel) ?? new Map<number, HeldPlace>()
+    this.#heldPlaces.set(channel, places)
+    const messageId = toHex(held.messageId)
+    places.set(seq, { messageId, heldAt: held.heldAt, heldAtMs: this.#clock.monotonicMs() })
+  }
+
+  #forgetHeld(channel: string, seq: number): void {
+    const places = this.#heldPlaces.get(channel)
+    places?.delete(seq)
+    if (places?.size !== 0) return
+    this.#heldPlaces.delete(channel)
+    this.#askedAtMs.delete(channel)
+  }
+
+  /** Takes in what was held, as long as the next number is there. */
+  async #releaseNext(channel: string): Promise<void> {
+    while (this.#heldPlaces.has(channel)) {
+      const state = (await this.#channels.get(channel)) ?? newChannel
+      if (!(await this.#releaseHeld(channel, state, state.last + 1, []))) return
+    }
+  }
+
+  async #releaseHeld(
+    channel: string,
+    state: ChannelIn,
+    seq: number,
+    marks: readonly string[],
+  ): Promise<boolean> {
+    if (this.#heldPlaces.get(channel)?.has(seq) !== true) return false
+    const held = await this.#held.get(heldKey(channel, seq))
+    if (held === undefined) throw new ChappeError("tampered", `${channel}: held ${seq} is missing`)
+    const now = held.heldAt
+    const facts = { me: this.#me, now, directory: this.#directory, batches: this.#batches }
+    try {
+      const verified = verifyDelivery(parseDelivery(held), facts)
+      if (judgePlace(state, verified.leaf).kind !== "next") await this.#forked(channel, verified)
+      await this.#open(channel, state, { verified, relay: held.relay, now, isHeld: true, marks })
+    } catch (cause) {
+      if (!(cause instanceof ChappeError) || !isDropped(cause)) throw cause
+      // What can no longer be taken in is delivered again by its relay, and judged anew.
+      await this.#records.commit([this.#held.remove(heldKey(channel, seq))])
+      this.#forgetHeld(channel, seq)
+      return false
+    }
+    this.#forgetHeld(channel, seq)
+    return true
+  }
+
+  /** Asks for what is missing; after the lane's deadline shows what was held. */
+  async tick(): Promise<void> {
+    if (this.#clock.isOff) return
+    for (const [channel, places] of this.#heldPlaces) {
+      const [sender = "", incarnation = "", lane = ""] = channel.split("/")
+      const precedence = precedences[Number(lane)] ?? "routine"
+      const oldest = Math.min(...[...places.values()].map(({ heldAt }) => heldAt))
+      const deadline = oldest + this.#policy().deadlineSeconds[precedence]
+      const isOver = this.#directory.currentIncarnation(sender) > Number(incarnation)
+      if (this.#clock.now() > deadline || isOver) await this.#giveUpGap(channel)
+      else await this.#askForGap(channel, sender, Number(incarnation), Number(lane), places)
+    }
+  }
+
+  async #giveUpGap(channel: string): Promise<void> {
+    await this.#serials.run(channel, async () => {
+      const seq = Math.min(...(this.#heldPlaces.get(channel)?.keys() ?? []))
+      if (!Number.isFinite(seq)) return
+      const state = (await this.#channels.get(channel)) ?? newChannel
+      const given = seq > state.last + 1 ? passedOver(state, seq) : state
+      await this.#releaseHeld(channel, given, seq, [inboxMarks.earlierMissing])
+      await this.#releaseNext(channel)
+    })
+  }
+
+  async #askForGap(
+    channel: string,
+    sender: string,
+    incarnation: number,
+    lane: number,
+    places: ReadonlyMap<number, HeldPlace>,
+  ): Promise<void> {
+    const now = this.#clock.monotonicMs()
+    const first = Math.min(...[...places.values()].map(({ heldAtMs }) => heldAtMs))
+    if (now - first < nodeLimits.gapPatienceMs) return
+    if (now - (this.#askedAtMs.get(channel) ?? -Infinity) < nodeLimits.gapRepeatMs) return
+    this.#askedAtMs.set(channel, now)
+    const state = (await this.#channels.get(channel)) ?? newChannel
+    const last = Math.min(...places.keys()) - 1
+    if (last <= state.last || !isLane(lane)) return
+    this.#askFor({ sender, incarnation, lane, first: state.last + 1, last })
+  }
+
+  /** 10 to 18, the attachments, and the one commit that makes it count. */
+  async #open(channel: string, state: ChannelIn, incoming: Incoming): Promise<void> {
+    const { verified } = incoming
+    let opened: OpenedMessage
+    try {
+      opened = await this.#openOnce(incoming)
+    } catch (cause) {
+      if (!(cause instanceof ChappeError) || cause.code === "body") throw cause
+      return await this.#reject(channel, state, incoming, cause.code)
+    }
+    for (const { hash, cipherLength } of opened.document.attachments) {
+      if (cipherLength > limits.attachmentEagerBytesMax) continue
+      await this.#fetch({ hash, length: cipherLength }, incoming.relay)
+    }
+    const { core } = verified.header
+    const identity = `${toHex(core.id)}/${core.senderNode}`
+    const item = await this.#serials.run(`identity ${identity}`, async () => {
+      const isShown = (await this.#numbers.get(identity)) !== undefined
+      let shown: InboxItem | undefined
+      await this.#writer.settle({
+        relay: incoming.relay,
+        receipt: receiptOf(verified, "delivered", null),
+        changes: (root) => {
+          // Numbered at the last moment: a number without its message would look like a loss.
+          shown = isShown ? undefined : this.#itemOf(incoming, opened)
+          return [
+            ...this.#settledChanges(channel, state, incoming, root),
+            ...(shown === undefined ? [] : this.#shownChanges(identity, shown, verified, opened)),
+          ]
+        },
+      })
+      return shown
+    })
+    if (item === undefined) return
+    this.#log.info("received", { id: toHex(core.id), from: core.senderNode, relay: incoming.relay })
+    for (const task of this.#onNew) task(item)
+  }
+
+  async #openOnce({ verified, relay, now }: Incoming): Promise<OpenedMessage> {
+    const facts = {
+      me: this.#me,
+      now,
+      directory: this.#directory,
+      batches: this.#batches,
+      prekey: (id: Uint8Array) => this.#prekeys.secret(id),
+    }
+    try {
+      return openDelivery(verified, facts)
+    } catch (cause) {
+      const codes = ["officer-key", "capability", "officer-signature"] as const
+      if (!(await this.#isRefreshed(cause, codes, this.#links.get(relay)))) throw cause
+      return openDelivery(verified, facts)
+    }
+  }
+
+  async #fetch(body: AttachmentRef, relay: string): Promise<void> {
+    try {
+      await this.#bodies.download(body, this.#links.get(relay))
+    } catch (cause) {
+      if (!(cause instanceof ChappeError) || cause.code !== "attachments-missing") throw cause
+      throw new Postponed("attachments-missing", 10)
+    }
+  }
+
+  async #reject(
+    channel: string,
+    state: ChannelIn,
+    incoming: Incoming,
+    code: ErrorCode,
+  ): Promise<void> {
+    const { verified, relay } = incoming
+    const { header, auth, leaf, acceptance } = verified.bytes
+    const name = toHex(verified.messageId)
+    this.#log.warn("rejected", { messageId: name, code })
+    await this.#writer.settle({
+      relay,
+      receipt: receiptOf(verified, "rejected", code),
+      changes: (root) => [
+        ...this.#settledChanges(channel, state, incoming, root),
+        this.#rejected.put(name, { code, header, auth, leaf, acceptance }),
+      ],
+    })
+  }
+
+  #settledChanges(
+    channel: string,
+    state: ChannelIn,
+    { verified, isHeld, now }: Incoming,
+    root: Uint8Array,
+  ): readonly Change[] {
+    const { messageId, leaf } = verified
+    const held = heldKey(channel, leaf.channelSeq)
+    return [
+      this.#known.put(toHex(messageId), { root, at: now }),
+      this.#channels.put(channel, settled(state, leaf, messageId)),
+      ...(isHeld ? [this.#held.remove(held)] : []),
+    ]
+  }
+
+  #itemOf({ verified, marks }: Incoming, { content, document }: OpenedMessage): InboxItem {
+    const { core } = verified.header
+    const { incarnation, channelSeq, channelPrev } = verified.leaf
+    return {
+      number: ++this.#last,
+      messageId: verified.messageId,
+      id: core.id,
+      from: core.senderNode,
+      type: content.type,
+      officer: content.officer,
+      subject: document.subject,
+      lane: core.precedence,
+      created: content.created,
+      received: this.#clock.now(),
+      channel: { incarnation, seq: channelSeq, prev: channelPrev },
+      attachments: document.attachments.map((one) => ({
+        hash: one.hash,
+        cipherLength: one.cipherLength,
+        plainLength: one.plainLength,
+        plainHash: one.plainHash,
+        name: one.name,
+        mediaType: one.mediaType,
+      })),
+      state: "new",
+      marks,
+    }
+  }
+
+  #shownChanges(
+    identity: string,
+    item: InboxItem,
+    { bytes }: VerifiedDelivery,
+    { inside }: OpenedMessage,
+  ): readonly Change[] {
+    const { header, auth, acceptance } = bytes
+    return [
+      this.#items.put(numberKey(item.number), item),
+      this.#numbers.put(identity, item.number),
+      this.#mail.put(toHex(item.messageId), { header, auth, acceptance, ...inside }),
+    ]
+  }
+
+  // ---- Showing
+
+  /** The message with this id; of the sender whose message came first, should two have chosen the same. */
+  async byId(id: Uint8Array): Promise<InboxItem | undefined> {
+    const found = await this.#numbers.list({ prefix: `${toHex(id)}/`, limit: limits.membersMax })
+    const number = Math.min(...found.map(({ item }) => item))
+    return Number.isFinite(number) ? await this.#items.get(numberKey(number)) : undefined
+  }
+
+  async mailOf(item: InboxItem): Promise<StoredMail> {
+    const mail = await this.#mail.get(toHex(item.messageId))
+    if (mail === undefined)
+      throw new ChappeError("tampered", `message ${item.number} is missing from the records`)
+    return mail
+  }
+
+  /** In the order of arrival, after the message with this number. */
+  async list(after: number, limit: number): Promise<readonly InboxItem[]> {
+    const found = await this.#items.list({ after: numberKey(after), limit })
+    return found.map(({ item }) => item)
+  }
+
+  /** Every hash in `hashes` that a message here names. */
+  async isUsed(hash: Uint8Array): Promise<boolean> {
+    for await (const { item } of walk(this.#items))
+      if (item.attachments.some((one) => equalBytes(one.hash, hash))) return true
+    return false
+  }
+
+  /** What an officer did: the new state and its receipt, in one commit. `state` never falls back. */
+  async advance(
+    item: InboxItem,
+    state: InboxState,
+    receipt: Pick<NewReceipt, "step" | "reason" | "by" | "ref">,
+  ): Promise<InboxItem> {
+    return await this.#serials.run(`item ${item.number}`, async () => {
+      const key = numberKey(item.number)
+      const current = (await this.#items.get(key)) ?? item
+      const next = { ...current, state }
+      const { from: to, messageId } = item
+      const signed = this.#receipts.sign([{ to, messageId, ...receipt }], "")
+      await this.#records.commit([this.#items.put(key, next), ...signed.changes])
+      signed.committed()
+      return next
+    })
+  }
+
+  /** A large attachment was fetched. */
+  async fetched(item: InboxItem, hash: Uint8Array): Promise<void> {
+    const { from: to, messageId } = item
+    const receipt = { to, messageId, step: "fetched", reason: null, by: null, ref: hash } as const
+    const signed = this.#receipts.sign([receipt], "")
+    await this.#records.commit(signed.changes)
+    signed.committed()
+  }
+}
+
+function heldKey(channel: string, seq: number): string {
+  return `${channel}/${numberKey(seq)}`
+}
+
+function isLane(lane: number): lane is Lane {
+  return lane >= 0 && lane < precedences.length
+}
+
+function isDropped({ code }: ChappeError): boolean {
+  return code !== "storage" && code !== "disk-full" && code !== "tampered"
+}
+
+function receiptOf(
+  verified: VerifiedDelivery,
+  step: "delivered" | "rejected",
+  reason: string | null,
+): NewReceipt {
+  const { senderNode } = verified.header.core
+  return { to: senderNode, messageId: verified.messageId, step, reason, by: null, ref: null }
+}

@@ -1,0 +1,520 @@
+// The outbox: what officers sent, sealed and kept until it expires, receipt or not.
+//
+// A message is stored when its officer has signed it. Sealing takes its places in the channels in the
+// same commit that stores the envelope. Where no key is at hand it waits unsealed: nothing is lost.
+
+import { signBatch } from "../../keys/batch-signer.ts"
+import { type SealRecipient, batchBlind, sealEnvelope } from "../../keys/seal-envelope.ts"
+import { encodeAuth } from "../../protocol/batch.ts"
+import { equalBytes, fromHex, toHex } from "../../protocol/bytes.ts"
+import { bytes, uint } from "../../protocol/codec.ts"
+import type { Directory } from "../../protocol/directory.ts"
+import { decodeHeader, decodeLeaf } from "../../protocol/envelope.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import type { AttachmentRef } from "../../protocol/link-messages.ts"
+import { nodeLimits } from "../limits.ts"
+import { channelKey, channelOut, nextPlace } from "./channel.ts"
+import type { DirectoryFollower } from "./directory-follower.ts"
+import { type Identity, type OwnKey, sealingKeyAt } from "./identity.ts"
+import type { ChosenKemKey, KemKeys } from "./kem-keys.ts"
+import { type Rung, isHigher, isSettled } from "./ladder.ts"
+import type { NetworkClock } from "./network-clock.ts"
+import {
+  type ActiveEnvelope,
+  type OutboxItem,
+  type RecipientState,
+  type SealedHead,
+  type SignedDraft,
+  activeEnvelope,
+  idempotencyRecord,
+  outboxItem,
+  sealedBody,
+  sealedHead,
+  signedDraft,
+} from "./outbox-records.ts"
+import type { Change, Log, Random } from "./ports.ts"
+import { type Records, type Table, numberKey, walk } from "./records.ts"
+import { Serial } from "./serial.ts"
+
+export type NewMessage = Omit<
+  OutboxItem,
+  "number" | "recipients" | "envelopes" | "attachments"
+> & {
+  readonly members: readonly string[]
+  readonly attachments: readonly AttachmentRef[]
+  readonly draft: SignedDraft
+  readonly idempotency: { readonly key: string; readonly request: Uint8Array } | undefined
+}
+
+type Sealable = {
+  readonly key: OwnKey
+  readonly kemKeys: ReadonlyMap<string, ChosenKemKey>
+}
+
+export type LoadedEnvelope = SealedHead & { readonly body: Uint8Array }
+
+export class Outbox {
+  readonly #identity: Identity
+  readonly #directory: Directory
+  readonly #follower: DirectoryFollower
+  readonly #kemKeys: KemKeys
+  readonly #records: Records
+  readonly #items: Table<OutboxItem>
+  readonly #numbers: Table<number>
+  readonly #drafts: Table<SignedDraft>
+  readonly #idempotency: Table<{ readonly id: Uint8Array; readonly request: Uint8Array }>
+  readonly #heads: Table<SealedHead>
+  readonly #bodies: Table<Uint8Array>
+  readonly #active: Table<ActiveEnvelope>
+  readonly #channels: Table<{ readonly seq: number; readonly id: Uint8Array }>
+  readonly #places: Table<Uint8Array>
+  readonly #clock: NetworkClock
+  readonly #random: Random
+  readonly #log: Log
+  readonly #serial = new Serial()
+  readonly #activeById = new Map<string, ActiveEnvelope>()
+  readonly #unsealed = new Set<number>()
+  readonly #onSealed: ((envelope: ActiveEnvelope) => void)[] = []
+  readonly #onChanged: ((item: OutboxItem) => void)[] = []
+  #last = 0
+
+  constructor(options: {
+    readonly identity: Identity
+    readonly directory: Directory
+    readonly follower: DirectoryFollower
+    readonly kemKeys: KemKeys
+    readonly records: Records
+    readonly clock: NetworkClock
+    readonly random: Random
+    readonly log: Log
+  }) {
+    const { records } = options
+    this.#identity = options.identity
+    this.#directory = options.directory
+    this.#follower = options.follower
+    this.#kemKeys = options.kemKeys
+    this.#records = records
+    this.#items = records.table("outbox", outboxItem)
+    this.#numbers = records.table("outbox-number", uint(0xffff_ffff))
+    this.#drafts = records.table("draft", signedDraft)
+    this.#idempotency = records.table("idempotency", idempotencyRecord)
+    this.#heads = records.table("sealed", sealedHead)
+    this.#bodies = records.table("sealed-body", sealedBody)
+    this.#active = records.table("active", activeEnvelope)
+    this.#channels = records.table("channel-out", channelOut)
+    this.#places = records.table("channel-place", bytes(32))
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#log = options.log
+  }
+
+  whenSealed(task: (envelope: ActiveEnvelope) => void): void {
+    this.#onSealed.push(task)
+  }
+
+  whenChanged(task: (item: OutboxItem) => void): void {
+    this.#onChanged.push(task)
+  }
+
+  async load(): Promise<void> {
+    for await (const { item } of walk(this.#active))
+      this.#activeById.set(toHex(item.messageId), item)
+    for await (const { item } of walk(this.#items)) {
+      this.#last = Math.max(this.#last, item.number)
+      if (item.recipients.some(isUnsealed)) this.#unsealed.add(item.number)
+    }
+  }
+
+  /** Envelopes without all receipts, urgent ones first, then in the order of sending. */
+  active(): readonly ActiveEnvelope[] {
+    return [...this.#activeById.values()].toSorted(
+      (a, b) => b.lane - a.lane || a.number - b.number,
+    )
+  }
+
+  get unsealedCount(): number {
+    return this.#unsealed.size
+  }
+
+  /** Refused: `idempotency-key` when the key was used for another request. */
+  async known(key: string, request: Uint8Array): Promise<OutboxItem | undefined> {
+    const before = await this.#idempotency.get(key)
+    if (before === undefined) return undefined
+    if (!equalBytes(before.request, request)) throw new ChappeError("idempotency-key")
+    return await this.byId(before.id)
+  }
+
+  /** Stores a signed message and seals it if it can be sealed now. Synced when it resolves. */
+  async add(message: NewMessage): Promise<OutboxItem> {
+    const created = await this.#serial.run(async () => {
+      const { idempotency } = message
+      if (idempotency !== undefined) {
+        const before = await this.known(idempotency.key, idempotency.request)
+        if (before !== undefined) return before
+      }
+      const item = newItem(message, ++this.#last)
+      const id = toHex(item.id)
+      await this.#records.commit([
+        this.#items.put(numberKey(item.number), item),
+        this.#numbers.put(id, item.number),
+        this.#drafts.put(id, message.draft),
+        ...(idempotency === undefined
+          ? []
+          : [this.#idempotency.put(idempotency.key, { id: item.id, request: idempotency.request })]),
+      ])
+      this.#unsealed.add(item.number)
+      return item
+    })
+    await this.seal(created.number)
+    return (await this.byNumber(created.number)) ?? created
+  }
+
+  /** Tries again to seal what had no keys. */
+  async sealWaiting(): Promise<void> {
+    for (const number of [...this.#unsealed].toSorted((a, b) => a - b)) await this.seal(number)
+  }
+
+  /** Seals for the recipients that no envelope carries yet, as far as keys are at hand. */
+  async seal(number: number): Promise<void> {
+    const before = await this.byNumber(number)
+    if (before === undefined) return
+    const wanted = before.recipients.filter(isUnsealed).map(({ member }) => member)
+    const sealable = await this.#sealable(before, wanted)
+    if (sealable === undefined) return
+    const envelope = await this.#serial.run(async () => {
+      const item = await this.byNumber(number)
+      const draft = await this.#drafts.get(toHex(before.id))
+      if (item === undefined || draft === undefined) return undefined
+      return await this.#sealNow(item, draft, sealable)
+    })
+    if (envelope !== undefined) for (const task of this.#onSealed) task(envelope)
+  }
+
+  async #sealable(item: OutboxItem, wanted: readonly string[]): Promise<Sealable | undefined> {
+    if (wanted.length === 0 || this.#clock.isOff) return undefined
+    const now = this.#clock.now()
+    const key = sealingKeyAt(this.#identity, this.#directory, now)
+    if (key === undefined || now >= item.expires) return undefined
+    const members = item.type.startsWith("diffusion/")
+      ? [...new Set([...wanted, ...this.#desksBeside(item)])].toSorted()
+      : wanted
+    const kemKeys = new Map<string, ChosenKemKey>()
+    for (const member of members) {
+      try {
+        kemKeys.set(member, await this.#kemKeys.choose(member, now))
+      } catch (cause) {
+        if (!(cause instanceof ChappeError) || cause.code !== "no-prekey") throw cause
+        this.#log.warn("no-prekey", { member })
+      }
+    }
+    return wanted.some((member) => kemKeys.has(member)) ? { key, kemKeys } : undefined
+  }
+
+  /** A diffusion resealed for some must still show the desk among its recipients. */
+  #desksBeside(item: OutboxItem): readonly string[] {
+    const intended = item.recipients.map(({ member }) => member)
+    return this.#directory.desks().filter((desk) => intended.includes(desk))
+  }
+
+  async #sealNow(
+    item: OutboxItem,
+    draft: SignedDraft,
+    { key, kemKeys }: Sealable,
+  ): Promise<ActiveEnvelope | undefined> {
+    const wanted = item.recipients.filter(isUnsealed).map(({ member }) => member)
+    if (!wanted.some((member) => kemKeys.has(member))) return undefined
+    const { incarnation } = key.station
+    const recipients: SealRecipient[] = []
+    const desks = item.type.startsWith("diffusion/") ? this.#desksBeside(item) : []
+    for (const [node, chosen] of kemKeys) {
+      if (!wanted.includes(node) && !desks.includes(node)) continue
+      const last = await this.#channels.get(channelKey(node, incarnation, item.lane))
+      recipients.push({ node, kemKey: chosen.key, ...nextPlace(last) })
+    }
+    const sealed = sealEnvelope({
+      sender: { node: this.#identity.name, keyId: key.signing.keyId, incarnation },
+      hedgeSecret: this.#identity.hedgeSecret,
+      random: this.#random,
+      id: item.id,
+      ...draft,
+      created: this.#clock.now(),
+      expires: item.expires,
+      precedence: item.lane,
+      recipients,
+      checkpoint: this.#homeHead(),
+      room: null,
+    })
+    const { messageId } = sealed
+    const blind = batchBlind(this.#identity.hedgeSecret, this.#random, messageId)
+    const [auth] = signBatch(this.#identity.name, key.signing, [{ id: messageId, blind }]).auths
+    if (auth === undefined) throw new RangeError("a batch of one has one auth")
+    const states = item.recipients.map((state): RecipientState => {
+      const chosen = kemKeys.get(state.member)
+      return chosen === undefined || !isUnsealed(state)
+        ? state
+        : { ...state, messageId, reducedSecrecy: !chosen.exact }
+    })
+    const next = { ...item, recipients: states, envelopes: [...item.envelopes, messageId] }
+    const envelope: ActiveEnvelope = {
+      messageId,
+      number: item.number,
+      lane: item.lane,
+      expires: item.expires,
+      custodians: [],
+      custodyAt: 0,
+    }
+    const name = toHex(messageId)
+    const { header, leaves, contentCommitKey, body } = sealed
+    await this.#records.commit([
+      this.#items.put(numberKey(item.number), next),
+      this.#heads.put(name, {
+        number: item.number,
+        header,
+        auth: encodeAuth(auth),
+        leaves,
+        contentCommitKey,
+      }),
+      this.#bodies.put(name, body),
+      this.#active.put(name, envelope),
+      ...recipients.flatMap(({ node, channelSeq }) => {
+        const channel = channelKey(node, incarnation, item.lane)
+        return [
+          this.#channels.put(channel, { seq: channelSeq, id: messageId }),
+          this.#places.put(`${channel}/${numberKey(channelSeq)}`, messageId),
+        ]
+      }),
+    ])
+    this.#activeById.set(name, envelope)
+    if (!states.some(isUnsealed)) this.#unsealed.delete(item.number)
+    for (const task of this.#onChanged) task(next)
+    return envelope
+  }
+
+  #homeHead() {
+    const home = this.#directory.homes(this.#identity.name)[0] ?? ""
+    const origin = this.#directory.currentLog(home, "directory")?.origin ?? ""
+    return this.#follower.headOf(origin)
+  }
+
+  async byNumber(number: number): Promise<OutboxItem | undefined> {
+    return await this.#items.get(numberKey(number))
+  }
+
+  async byId(id: Uint8Array): Promise<OutboxItem | undefined> {
+    const number = await this.#numbers.get(toHex(id))
+    return number === undefined ? undefined : await this.byNumber(number)
+  }
+
+  async ofEnvelope(messageId: Uint8Array): Promise<OutboxItem | undefined> {
+    const head = await this.#heads.get(toHex(messageId))
+    return head === undefined ? undefined : await this.byNumber(head.number)
+  }
+
+  async draftOf(item: OutboxItem): Promise<SignedDraft | undefined> {
+    return await this.#drafts.get(toHex(item.id))
+  }
+
+  async headOf(messageId: Uint8Array): Promise<SealedHead | undefined> {
+    return await this.#heads.get(toHex(messageId))
+  }
+
+  /** The sealed copy, as long as it is kept. */
+  async envelope(messageId: Uint8Array): Promise<LoadedEnvelope | undefined> {
+    const name = toHex(messageId)
+    const head = await this.#heads.get(name)
+    const body = await this.#bodies.get(name)
+    return head === undefined || body === undefined ? undefined : { ...head, body }
+  }
+
+  /** The newest first. */
+  async list(limit: number): Promise<readonly OutboxItem[]> {
+    const found = await this.#items.list({ limit, reverse: true })
+    return found.map(({ item }) => item)
+  }
+
+  /** The envelopes with these numbers of a channel to `member`, as far as copies are kept. */
+  async inChannel(
+    member: string,
+    channel: { readonly incarnation: number; readonly lane: 0 | 1 | 2 | 3 },
+    first: number,
+    last: number,
+  ): Promise<readonly Uint8Array[]> {
+    const prefix = `${channelKey(member, channel.incarnation, channel.lane)}/`
+    const found = await this.#places.list({
+      prefix,
+      ...(first > 0 ? { after: `${prefix}${numberKey(first - 1)}` } : {}),
+      limit: nodeLimits.listPage,
+    })
+    const end = `${prefix}${numberKey(last)}`
+    return found.filter(({ key }) => key <= end).map(({ item }) => item)
+  }
+
+  /** A relay has the envelope in custody. */
+  async inCustody(
+    messageId: Uint8Array,
+    relay: string,
+    at: number,
+    changes: readonly Change[],
+  ): Promise<void> {
+    await this.#serial.run(async () => {
+      const name = toHex(messageId)
+      const envelope = this.#activeById.get(name)
+      const item = await this.ofEnvelope(messageId)
+      if (item === undefined) return await this.#records.commit(changes)
+      const moved = item.recipients.map((state) =>
+        state.messageId !== null && equalBytes(state.messageId, messageId)
+          ? raised(state, "custody", at, null)
+          : state,
+      )
+      const next = { ...item, recipients: moved }
+      const kept =
+        envelope === undefined || envelope.custodians.includes(relay)
+          ? envelope
+          : {
+              ...envelope,
+              custodians: [...envelope.custodians, relay],
+              custodyAt: envelope.custodyAt === 0 ? at : envelope.custodyAt,
+            }
+      await this.#records.commit([
+        ...changes,
+        this.#items.put(numberKey(item.number), next),
+        ...(kept === undefined ? [] : [this.#active.put(name, kept)]),
+      ])
+      if (kept !== undefined) this.#activeById.set(name, kept)
+      for (const task of this.#onChanged) task(next)
+    })
+  }
+
+  /**
+   * A recipient's copy has come to a rung, as a receipt for this envelope says. `prekey-gone` unseals
+   * the recipient's copy, so that it is sealed anew. Returns whether that is to be done.
+   */
+  async reached(
+    messageId: Uint8Array,
+    member: string,
+    rung: { readonly name: Rung; readonly at: number; readonly reason: string | null },
+    changes: readonly Change[],
+  ): Promise<boolean> {
+    return await this.#serial.run(async () => {
+      const item = await this.ofEnvelope(messageId)
+      if (item === undefined) {
+        await this.#records.commit(changes)
+        return false
+      }
+      let reseal = false
+      const moved = item.recipients.map((state) => {
+        if (state.member !== member) return state
+        const isCurrent = state.messageId !== null && equalBytes(state.messageId, messageId)
+        if (rung.name === "rejected" && rung.reason === "prekey-gone") {
+          if (!isCurrent || isSettled(state.rung)) return state
+          if (state.reseals < nodeLimits.resealsMax) {
+            reseal = true
+            return { ...state, messageId: null, reseals: state.reseals + 1 }
+          }
+        }
+        // What failed with an older envelope says nothing about the newer one.
+        if (!isCurrent && !isHigher(rung.name, "rejected")) return state
+        return raised(state, rung.name, rung.at, rung.reason)
+      })
+      await this.#store({ ...item, recipients: moved }, changes)
+      if (reseal) this.#unsealed.add(item.number)
+      return reseal
+    })
+  }
+
+  /** Gives up what has expired, by network time. */
+  async expire(now: number): Promise<void> {
+    for (const envelope of this.active()) {
+      if (envelope.expires >= now) continue
+      await this.#serial.run(async () => {
+        const item = await this.byNumber(envelope.number)
+        const name = toHex(envelope.messageId)
+        const drop = [this.#active.remove(name), this.#bodies.remove(name)]
+        if (item === undefined) await this.#records.commit(drop)
+        else await this.#store(expired(item, now), drop)
+        this.#activeById.delete(name)
+      })
+    }
+    for (const number of this.#unsealed) {
+      const item = await this.byNumber(number)
+      if (item === undefined || item.expires >= now) continue
+      await this.#serial.run(() => this.#store(expired(item, now), []))
+      this.#unsealed.delete(number)
+    }
+  }
+
+  /** Sealed copies whose time is over, receipt or not. */
+  async forgetBodies(now: number): Promise<void> {
+    for await (const { key, item } of walk(this.#heads)) {
+      if (this.#activeById.has(key) || decodeHeader(item.header).core.expires >= now) continue
+      if ((await this.#bodies.get(key)) === undefined) continue
+      const places = item.leaves.map(decodeLeaf).map((leaf) => {
+        const lane = decodeHeader(item.header).core.precedence
+        const channel = channelKey(leaf.node, leaf.incarnation, lane)
+        return this.#places.remove(`${channel}/${numberKey(leaf.channelSeq)}`)
+      })
+      await this.#records.commit([this.#bodies.remove(key), ...places])
+    }
+  }
+
+  async #store(item: OutboxItem, changes: readonly Change[]): Promise<void> {
+    const done = item.envelopes.filter((messageId) => isDone(item, messageId)).map(toHex)
+    await this.#records.commit([
+      ...changes,
+      this.#items.put(numberKey(item.number), item),
+      ...done
+        .filter((name) => this.#activeById.has(name))
+        .map((name) => this.#active.remove(name)),
+    ])
+    for (const name of done) this.#activeById.delete(name)
+    for (const task of this.#onChanged) task(item)
+  }
+}
+
+/** No recipient waits for this envelope any more. */
+function isDone(item: OutboxItem, messageId: Uint8Array): boolean {
+  return item.recipients.every(
+    (state) =>
+      isSettled(state.rung) || state.messageId === null || !equalBytes(state.messageId, messageId),
+  )
+}
+
+function isUnsealed(state: RecipientState): boolean {
+  return state.messageId === null && !isSettled(state.rung)
+}
+
+function raised(
+  state: RecipientState,
+  rung: Rung,
+  at: number,
+  reason: string | null,
+): RecipientState {
+  return isHigher(rung, state.rung) ? { ...state, rung, at, reason } : state
+}
+
+function expired(item: OutboxItem, now: number): OutboxItem {
+  const recipients = item.recipients.map((state) =>
+    isSettled(state.rung) ? state : raised(state, "expired", now, "expired"),
+  )
+  return { ...item, recipients }
+}
+
+function newItem(message: NewMessage, number: number): OutboxItem {
+  const { members, draft: _, idempotency: __, ...fields } = message
+  const recipients = members.map((member): RecipientState => ({
+    member,
+    rung: "queued",
+    at: message.created,
+    reason: null,
+    messageId: null,
+    reseals: 0,
+    reducedSecrecy: false,
+  }))
+  return { ...fields, number, recipients, envelopes: [] }
+}
+
+/** Ids in paths and JSON. Refused: `not-found` for what is no id. */
+export function identityOfHex(hex: string): Uint8Array {
+  if (!/^[0-9a-f]{32}$/u.test(hex)) throw new ChappeError("not-found", "this is no message id")
+  return fromHex(hex)
+}

@@ -1,0 +1,311 @@
+// This node's receipts: signed in batches of one purpose, kept until a relay has logged them, and sent
+// again after a break. What a person did travels sealed to the sender. docs/PROTOCOL.md, "Receipts".
+
+import { openAcceptance } from "../../keys/accepted-entry.ts"
+import { signBatch } from "../../keys/batch-signer.ts"
+import { sha256 } from "../../keys/crypto.ts"
+import { sealBase } from "../../keys/hpke.ts"
+import { hedged } from "../../keys/hedge.ts"
+import { batchBlind } from "../../keys/seal-envelope.ts"
+import { encodeAuth } from "../../protocol/batch.ts"
+import { equalBytes, toHex } from "../../protocol/bytes.ts"
+import { type Infer, bytes, flag, list, nullable, record, text } from "../../protocol/codec.ts"
+import type { Directory } from "../../protocol/directory.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import { linkLanes } from "../../protocol/frames.ts"
+import { limits } from "../../protocol/limits.ts"
+import { type Acceptance, type ReceiptItem, acceptance } from "../../protocol/link-messages.ts"
+import { memberName } from "../../protocol/names.ts"
+import {
+  type Receipt,
+  type ReceiptStep,
+  encodeReceipt,
+  encodeSealedReceiptInfo,
+  encodeSealedReceiptInside,
+  isSealedStep,
+  receiptIdOf,
+  receiptSteps,
+} from "../../protocol/receipt.ts"
+import { nodeLimits } from "../limits.ts"
+import { Refused, ask } from "./ask.ts"
+import { type Identity, requireSigningKey } from "./identity.ts"
+import type { KemKeys } from "./kem-keys.ts"
+import type { LinkTable } from "./link-table.ts"
+import type { LogStatements, StoredStatement } from "./log-statements.ts"
+import type { NetworkClock } from "./network-clock.ts"
+import type { Change, Log, Random, RelayLink } from "./ports.ts"
+import { type Records, type Table, walk } from "./records.ts"
+import { Serials } from "./serial.ts"
+
+const hash = bytes(32)
+const bookItem = record({
+  to: memberName,
+  messageId: hash,
+  receipt: bytes(1, limits.leafBytesMax),
+  auth: bytes(1, limits.leafBytesMax),
+})
+const bookBatch = record({
+  root: hash,
+  isSealed: flag,
+  /** The relay that delivered the messages; empty where none is first choice. */
+  relay: text(limits.relayNameMax),
+  items: list(bookItem, 1, limits.batchMax),
+  acceptance: nullable(acceptance),
+})
+type BookBatch = Infer<typeof bookBatch>
+
+const sealedItems = list(
+  record({ to: memberName, sealed: bytes(1, 4 * limits.leafBytesMax) }),
+  1,
+  limits.batchMax,
+)
+type SealedItems = Infer<typeof sealedItems>
+
+/** What this node has to say about a message. */
+export type NewReceipt = {
+  readonly to: string
+  readonly messageId: Uint8Array
+  readonly step: ReceiptStep
+  readonly reason: string | null
+  readonly by: string | null
+  readonly ref: Uint8Array | null
+}
+
+export type SignedReceipts = {
+  readonly root: Uint8Array
+  readonly changes: readonly Change[]
+  /** To be called once the changes are committed. */
+  readonly committed: () => void
+}
+
+export class ReceiptBook {
+  readonly #identity: Identity
+  readonly #directory: Directory
+  readonly #kemKeys: KemKeys
+  readonly #links: LinkTable
+  readonly #statements: LogStatements
+  readonly #records: Records
+  readonly #batches: Table<BookBatch>
+  readonly #pending: Table<string>
+  readonly #sealed: Table<SealedItems>
+  readonly #clock: NetworkClock
+  readonly #random: Random
+  readonly #log: Log
+  readonly #serials = new Serials()
+  /** By hex root: the preferred relay, and since when it waits. */
+  readonly #open = new Map<string, { readonly relay: string; readonly sinceMs: number }>()
+  readonly #underWay = new Set<string>()
+
+  constructor(options: {
+    readonly identity: Identity
+    readonly directory: Directory
+    readonly kemKeys: KemKeys
+    readonly links: LinkTable
+    readonly statements: LogStatements
+    readonly records: Records
+    readonly clock: NetworkClock
+    readonly random: Random
+    readonly log: Log
+  }) {
+    this.#identity = options.identity
+    this.#directory = options.directory
+    this.#kemKeys = options.kemKeys
+    this.#links = options.links
+    this.#statements = options.statements
+    this.#records = options.records
+    this.#batches = options.records.table("receipts", bookBatch)
+    this.#pending = options.records.table("receipts-open", text(limits.relayNameMax))
+    this.#sealed = options.records.table("receipts-sealed", sealedItems)
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#log = options.log
+  }
+
+  async load(): Promise<void> {
+    for await (const { key, item } of walk(this.#pending))
+      this.#open.set(key, { relay: item, sinceMs: this.#clock.monotonicMs() })
+  }
+
+  get openCount(): number {
+    return this.#open.size
+  }
+
+  /**
+   * Signs 1 … 512 receipts, all for the relay or all sealed. They count with the commit that the changes
+   * go into. Refused: `key-expired`.
+   */
+  sign(receipts: readonly NewReceipt[], relay: string): SignedReceipts {
+    const at = this.#clock.now()
+    const { signing } = requireSigningKey(this.#identity, this.#directory, at)
+    const sealed = receipts.map(({ step }) => isSealedStep(receiptSteps[step]))
+    const isSealed = sealed[0] === true
+    if (sealed.some((one) => one !== isSealed)) throw new RangeError("receipts of two kinds")
+    const encoded = receipts.map((item) => {
+      const { messageId, reason, by, ref } = item
+      const receipt: Receipt = {
+        version: 1,
+        messageId,
+        recipientNode: this.#identity.name,
+        step: receiptSteps[item.step],
+        reason,
+        at,
+        keyId: signing.keyId,
+        by,
+        ref,
+      }
+      return encodeReceipt(receipt)
+    })
+    const ids = encoded.map((receipt) => receiptIdOf(sha256, receipt))
+    const blinds = ids.map((id) => batchBlind(this.#identity.hedgeSecret, this.#random, id))
+    const batch = signBatch(
+      this.#identity.name,
+      signing,
+      ids.map((id, i) => ({ id, blind: blinds[i] ?? id })),
+    )
+    const items = receipts.flatMap(({ to, messageId }, i) => {
+      const receipt = encoded[i]
+      const auth = batch.auths[i]
+      return receipt === undefined || auth === undefined
+        ? []
+        : [{ to, messageId, receipt, auth: encodeAuth(auth) }]
+    })
+    const { root } = batch
+    const name = toHex(root)
+    const stored: BookBatch = { root, isSealed, relay, items, acceptance: null }
+    return {
+      root,
+      changes: [this.#batches.put(name, stored), this.#pending.put(name, relay)],
+      committed: () => {
+        this.#open.set(name, { relay, sinceMs: this.#clock.monotonicMs() })
+        this.pump()
+      },
+    }
+  }
+
+  /** A relay delivered again what has its receipt: it gets the stored one. */
+  async repeat(root: Uint8Array, messageId: Uint8Array, link: RelayLink): Promise<void> {
+    const name = toHex(root)
+    if (this.#underWay.has(name)) return
+    await this.#quietly(name, link, (one) => equalBytes(one.messageId, messageId))
+  }
+
+  async linkUp(link: RelayLink): Promise<void> {
+    const origin = this.#statements.originOf(link.relay)
+    for (const { kind, subject } of await this.#statements.openItems(origin))
+      if (kind === "receipts") await this.#quietly(toHex(subject), link)
+    this.pump()
+  }
+
+  /** Sends what is open: through the relay that delivered, after a while through any. */
+  pump(): void {
+    const now = this.#clock.monotonicMs()
+    for (const [name, { relay, sinceMs }] of this.#open) {
+      if (this.#underWay.has(name)) continue
+      const preferred = this.#links.get(relay)
+      const patience = sinceMs + nodeLimits.receiptPatienceMs - now
+      const link = preferred ?? (relay === "" || patience <= 0 ? this.#links.first() : undefined)
+      if (link !== undefined) void this.#quietly(name, link)
+      else if (patience > 0) this.#clock.after(patience, () => this.pump())
+    }
+  }
+
+  async #quietly(
+    name: string,
+    link: RelayLink,
+    only: (item: BookBatch["items"][number]) => boolean = () => true,
+  ): Promise<void> {
+    this.#underWay.add(name)
+    try {
+      await this.#serials.run(name, () => this.#send(name, link, only))
+    } catch (cause) {
+      if (!(cause instanceof ChappeError)) throw cause
+      this.#log.info("receipts-failed", { root: name, relay: link.relay, code: cause.code })
+      if (this.#open.has(name)) this.#clock.after(nodeLimits.retryMs, () => this.pump())
+    } finally {
+      this.#underWay.delete(name)
+    }
+  }
+
+  async #send(
+    name: string,
+    link: RelayLink,
+    only: (item: BookBatch["items"][number]) => boolean,
+  ): Promise<void> {
+    const batch = await this.#batches.get(name)
+    if (batch === undefined) return
+    const origin = this.#statements.originOf(link.relay)
+    const made = await this.#statements.prepare("receipts", batch.root, origin, !batch.isSealed)
+    const items = batch.isSealed
+      ? await this.#sealedItems(batch, made, origin)
+      : batch.items.filter(only).map((item): ReceiptItem => item)
+    const root = batch.isSealed ? null : batch.root
+    const request = { name: "receipts", statement: made.statement, root, items } as const
+    try {
+      const answer = await ask(link, linkLanes.immediate, request, "accepted")
+      await this.#logged(name, batch, made, answer.acceptance)
+    } catch (cause) {
+      if (cause instanceof Refused && cause.isFinal) await this.#dropped(name, made, batch, cause)
+      throw cause
+    }
+  }
+
+  async #logged(
+    name: string,
+    batch: BookBatch,
+    made: StoredStatement,
+    answer: Acceptance,
+  ): Promise<void> {
+    const opened = { ...answer, salt: made.salt }
+    openAcceptance(this.#directory, opened, batch.root)
+    await this.#records.commit([
+      ...this.#statements.answered(made, batch.root, opened),
+      this.#batches.put(name, { ...batch, acceptance: batch.acceptance ?? opened }),
+      this.#pending.remove(name),
+    ])
+    this.#open.delete(name)
+  }
+
+  async #dropped(
+    name: string,
+    made: StoredStatement,
+    batch: BookBatch,
+    refusal: Refused,
+  ): Promise<void> {
+    this.#log.warn("receipts-refused", { root: name, code: refusal.code })
+    await this.#records.commit([
+      ...this.#statements.answered(made, batch.root, null),
+      this.#pending.remove(name),
+    ])
+    this.#open.delete(name)
+  }
+
+  /** Sealed once for a log, so that sending again sends the same bytes. */
+  async #sealedItems(
+    batch: BookBatch,
+    made: StoredStatement,
+    origin: string,
+  ): Promise<readonly ReceiptItem[]> {
+    const key = `${toHex(batch.root)}/${origin}`
+    let stored = await this.#sealed.get(key)
+    if (stored === undefined) {
+      stored = await Promise.all(
+        batch.items.map(async (item) => ({ to: item.to, sealed: await this.#seal(item, made) })),
+      )
+      await this.#records.commit([this.#sealed.put(key, stored)])
+    }
+    return stored.map(({ to, sealed }) => ({ to, messageId: null, receipt: sealed, auth: null }))
+  }
+
+  async #seal(item: BookBatch["items"][number], made: StoredStatement): Promise<Uint8Array> {
+    const { receipt, auth } = item
+    const { key } = await this.#kemKeys.choose(item.to, this.#clock.now())
+    const plaintext = encodeSealedReceiptInside({ receipt, auth, salt: made.salt })
+    const draw = hedged(this.#identity.hedgeSecret, this.#random, sha256(plaintext))
+    return sealBase({
+      publicKey: key,
+      info: encodeSealedReceiptInfo(this.#identity.name, item.to),
+      plaintext,
+      seed: draw("kem", 64),
+    })
+  }
+}

@@ -1,0 +1,64 @@
+// Numbers of a node's process alone, each with its reason. What crosses the wire is in protocol/limits.ts.
+
+export const nodeLimits = {
+  // Storage
+  recordBytesMax: 4_194_304, // one sealed envelope: header, 256 leaves, body, and room
+  commitBytesMax: 8_388_608, // one group commit: memory that waits for one fsync
+  listPage: 256, // records read at once while walking a table
+
+  // Attachments
+  transferParts: 4, // parts of an attachment under way at once: hides the round trip, 512 KiB of memory
+  attachmentTtlSeconds: 86_400, // uploaded and never sent: forgotten after a day
+  streamPieceBytes: 262_144, // read from disk at once while verifying and decrypting
+
+  // Sending
+  submitsInFlight: 16, // envelopes handed to relays at once: 16 MiB of bodies at most
+  answerPatienceMs: 10_000, // then the same bytes go through the next relay
+  retryMs: 5_000, // after a refusal that names no time, and while no relay is linked
+  resealsMax: 3, // a recipient that loses its prekeys again and again is told to its operator
+  receiptPatienceMs: 3_000, // receipts wait so long for the relay that delivered, then take another
+  custodyWaitMs: 8_000, // how long `send` waits for custody before it says "queued"
+
+  // Receiving
+  deliveriesWaitingMax: 64, // of one relay, under way at once
+  gapPatienceMs: 2_000, // two relays deliver side by side: a short gap mostly fills by itself
+  gapRepeatMs: 30_000,
+  refreshPauseMs: 1_000, // a relay's directory is fetched again for doubtful keys at most this often
+
+  // Directory and prekeys
+  prekeyPrefetchDays: 14, // sealing works so long without any relay
+  sealedTryDays: 32, // sealed receipts name no key: today's first, then back as far as keys are held
+  linkKeyRenewSeconds: 604_800, // a new link key is published a week before the old one ends
+  directoryPollMs: 2_000, // while waiting for the roster to name this node
+
+  // Links
+  reconnectFirstMs: 250,
+  reconnectMsMax: 60_000,
+  tickMs: 250, // how often a link looks for pings and silence
+  socketBufferBytesMax: 1_048_576, // a peer that does not read is ended
+  httpsAnswerBytesMax: 33_554_432,
+  httpsTimeoutMs: 10_000,
+
+  // Officers
+  sessionIdleMs: 900_000, // 15 minutes
+  sessionsMax: 4_096,
+  wrongSecretsMax: 5, // then signing in as that officer waits
+  wrongSecretPauseMs: 30_000,
+  journalAnchorMs: 600_000, // the journal's head goes to the log every 10 minutes when it changed
+
+  // Upkeep
+  upkeepMs: 60_000,
+  overdueCheckMs: 2_000,
+
+  // HTTP (RELIABILITY: slowloris, header floods, idle sockets)
+  httpHeaderBytesMax: 8_192,
+  httpHeadersMs: 3_000,
+  httpBodyMs: 5_000,
+  httpUploadMs: 1_800_000, // 2 GiB over a slow disk; only signed-in officers on this machine
+  httpKeepAliveMs: 5_000,
+  httpCheckMs: 1_000,
+  httpConnectionsMax: 600,
+  messageBodyBytesMax: 1_048_576, // a document of 1,000,000 bytes and its envelope of JSON
+  smallBodyBytesMax: 65_536,
+  inboxPageMax: 1_000,
+} as const
