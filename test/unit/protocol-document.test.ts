@@ -41,6 +41,27 @@ describe("docs/PROTOCOL.md", () => {
     expect(misplaced.map(({ groups }) => groups?.["name"])).toEqual([])
   })
 
+  test.each([
+    ["batch", "auth", "auth"],
+    ["envelope", "core", "core"],
+    ["envelope", "leafLayout", "leaf"],
+    ["envelope", "content", "content"],
+    ["receipt", "receipt", "receipt"],
+    ["control", "control", "control"],
+    ["roster", "roster", "roster"],
+    ["chain", "chainStatement", "statement"],
+    ["hello", "hello", "hello"],
+    ["invitation", "invitation", "invitation"],
+  ])("has the fields of %s.ts's %s in their order", (file, constant, title) => {
+    const source = readFileSync(`protocol/${file}.ts`, "utf8")
+    const at = source.indexOf(`const ${constant} = record({`)
+    const table = new RegExp(`^\\| ${title} +\\| Type.*\\n.*\\n(?<rows>(?:\\|.*\\n)+)`, "mu").exec(
+      page,
+    )
+    const rows = (table?.groups?.["rows"] ?? "").trim().split("\n")
+    expect(rows.map((row) => row.split("|")[1]?.trim())).toEqual(topLevelNames(source.slice(at)))
+  })
+
   test("has each kind of log entry and each step of a receipt", () => {
     for (const [name, kind] of Object.entries(entryKinds))
       expect(page).toMatch(new RegExp(`^\\| ${kind} +\\| ${name} +\\|`, "mu"))
@@ -112,9 +133,9 @@ function topLevelNames(text: string): readonly string[] {
   let depth = 0
   let level = ""
   for (const letter of text.slice(begin)) {
-    if ("{(".includes(letter)) depth += 1
+    if ("{([".includes(letter)) depth += 1
     if (depth === 1) level += letter
-    if ("})".includes(letter)) depth -= 1
+    if ("})]".includes(letter)) depth -= 1
     if (depth === 0) break
   }
   return level
