@@ -8,6 +8,7 @@ import {
   evidenceExport,
   evidenceVerify,
 } from "./commands/audit.ts"
+import { doctor } from "./commands/doctor.ts"
 import { invite } from "./commands/invite.ts"
 import { join } from "./commands/join.ts"
 import { keysNew, keysShow } from "./commands/keys.ts"
@@ -54,6 +55,7 @@ export const commands: readonly Command[] = [
   relayInit,
   keysShow,
   keysNew,
+  doctor,
   help,
   man,
   completion,

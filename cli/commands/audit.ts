@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs"
 import { createInterface } from "node:readline"
-import { crypto } from "../../keys/crypto.ts"
+import { crypto, sha256 } from "../../keys/crypto.ts"
 import { fromHex } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { parseEvidenceFile } from "../../protocol/evidence-file.ts"
@@ -36,6 +36,8 @@ const progressEvery = 10_000
 
 type Sources = {
   readonly sourceOf: (prefix: string) => LogSource
+  /** Whose logs these must be, where the trust file tells. */
+  readonly relay: string | undefined
   readonly live: boolean
   readonly close: () => void
 }
@@ -49,6 +51,7 @@ async function sourcesOf(input: Invocation, world: World): Promise<Sources> {
     const { DirectorySource } = await import("../../audit/adapters/directory-source.ts")
     return {
       sourceOf: (prefix) => new DirectorySource(`${source}/${prefix}`),
+      relay: undefined,
       live: false,
       close: () => undefined,
     }
@@ -75,6 +78,7 @@ async function sourcesOf(input: Invocation, world: World): Promise<Sources> {
       open.push(made)
       return made
     },
+    relay: relay?.name,
     live: true,
     close: () => {
       for (const one of open) one.close()
@@ -100,19 +104,37 @@ function logText(log: AuditedLog): string {
   ].join(" · ")
 }
 
+const quorums = {
+  reached: "witness quorum reached",
+  none: "the roster asks for no witnesses",
+  missing: "too few witnesses cosigned",
+} as const
+
+function verdictText(output: Output, { verdict, findingCount }: AuditReport): string {
+  switch (verdict) {
+    case "ok":
+      return output.style("green", "Nothing was tampered with.")
+    case "tampering":
+      return output.style("red", `TAMPERING: ${findingCount} finding(s).`)
+    case "unverified":
+      return output.style("yellow", "Not everything could be verified.")
+  }
+}
+
 function reportText(output: Output, report: AuditReport): string {
-  const verdict = report.ok
-    ? output.style("green", "Nothing was tampered with.")
-    : output.style("red", `${report.findings.length} finding(s): the log is not to be believed.`)
-  const quorum =
-    report.quorum === "none" ? "the roster asks for no witnesses" : "witness quorum reached"
+  const { kept, pending } = report.promises
   return [
-    `Relay ${report.relay}, roster ${report.roster}, ${quorum}`,
+    `Relay ${report.relay}, roster ${report.roster}, ${quorums[report.quorum]}`,
     ...report.logs.map((log) => `  ${logText(log)}`),
+    ...report.absent.map((origin) => `  ${origin} · not begun`),
+    ...(kept + pending === 0 ? [] : [`  promises kept ${kept}, not yet due ${pending}`]),
     ...report.findings.map((item) => `  ${findingText(output, item)}`),
-    verdict,
+    ...report.doubts.map((item) => `  ? ${item.origin}: ${harmless(item.message)} [${item.code}]`),
+    verdictText(output, report),
   ].join("\n")
 }
+
+const verdictExit = { ok: 0, unverified: 1, tampering: 3 } as const
 
 export const auditVerify: Command = {
   name: "audit verify",
@@ -147,20 +169,26 @@ export const auditVerify: Command = {
   async run(input, world) {
     const { output } = world
     const { auditRelay } = await import("../../audit/relay-audit.ts")
+    const { verifiers } = await import("../../audit/double-check.ts")
+    const { auditLimits } = await import("../../audit/limits.ts")
     const { formatAuditState, parseAuditState } = await import("../../audit/audit-state.ts")
     const trust = await readTrust(input.needed("trust"))
     const stateFile = input.text("state")
     const since: AuditState =
       stateFile !== undefined && (await exists(stateFile))
-        ? parseAuditState(await readText(stateFile, cliLimits.responseBytesMax))
+        ? parseAuditState(sha256, await readText(stateFile, cliLimits.responseBytesMax))
         : new Map()
     const sources = await sourcesOf(input, world)
     let told = 0
     const report = await auditRelay({
       sourceOf: sources.sourceOf,
+      relay: sources.relay,
+      handedIn: [],
+      verifiers,
+      onLog: () => undefined,
       anchor: trust.anchor,
       since,
-      sample: input.integer("sample", { min: 0, max: limits.bundleEntries }) ?? defaultSample,
+      sample: input.integer("sample", { min: 0, max: limits.bundleEntries }) ?? auditLimits.sample,
       liveAt: sources.live ? nowSeconds(world) : undefined,
       onFinding: (item) => {
         if (!output.json) output.say(findingText(output, item))
@@ -172,18 +200,16 @@ export const auditVerify: Command = {
       },
     }).finally(sources.close)
     const { state, fork, ...facts } = report
-    if (stateFile !== undefined && report.ok) await replaceFile(stateFile, formatAuditState(state))
+    if (stateFile !== undefined && report.verdict === "ok")
+      await replaceFile(stateFile, formatAuditState(state))
     const forkFile = fork === undefined ? undefined : await keepFork(fork)
     output.result(
       forkFile === undefined ? facts : { ...facts, fork: forkFile },
       reportText(output, report),
     )
-    return report.ok ? undefined : 3
+    return verdictExit[report.verdict]
   },
 }
-
-/** Of 256 signed entries so many are verified by point arithmetic too. */
-const defaultSample = 8
 
 /** The evidence that convicts a log, beside where the auditor works; never over an earlier one. */
 async function keepFork(fork: Uint8Array): Promise<string> {
