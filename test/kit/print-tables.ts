@@ -5,7 +5,7 @@
 //
 // A test compares page and code, so that they cannot drift apart.
 
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync, readdirSync, writeFileSync } from "node:fs"
 import { argv } from "node:process"
 import { sha256 } from "../../keys/crypto.ts"
 import { toHex } from "../../protocol/bytes.ts"
@@ -145,12 +145,30 @@ function example(): string {
   ].join("\n\n")
 }
 
+/** Our frozen vectors: a JSON file each, a list of cases or an object with lists of them. */
+function vectorTable(): string {
+  const files = readdirSync("test/vectors").filter((name) => name.endsWith(".json"))
+  const rows = files.toSorted().map((name) => {
+    const found: unknown = JSON.parse(readFileSync(`test/vectors/${name}`, "utf8"))
+    const lists = Array.isArray(found)
+      ? [found]
+      : Object.values(found as object).filter(Array.isArray)
+    const cases = lists.reduce((sum, list) => sum + list.length, 0)
+    const told = (found as { readonly description?: unknown }).description
+    return [`\`test/vectors/${name}\``, String(cases), typeof told === "string" ? told : ""]
+  })
+  return rows.length === 0
+    ? "No frozen files yet: the values of section 1 are checked by `test/vectors/frozen-envelope.test.ts` and `test/vectors/frozen-crypto.test.ts`."
+    : markdownTable(["File", "Cases", "What"], rows)
+}
+
 /** Each block by the name in its markers: `<!-- begin NAME -->` … `<!-- end NAME -->`. */
 export function generatedBlocks(): ReadonlyMap<string, string> {
   return new Map([
     ["example", example()],
     ["errors", errorTable()],
     ["limits", limitTable()],
+    ["vectors", vectorTable()],
   ])
 }
 

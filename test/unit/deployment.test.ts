@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
-import { commands } from "../../cli/commands.ts"
+import { unknownWords } from "../kit/command-words.ts"
 
 const compose = readFileSync("docker-compose.yml", "utf8")
 const dockerfile = readFileSync("Dockerfile", "utf8")
@@ -42,14 +42,6 @@ function commandWords(service: string): readonly string[] {
     .split(",")
     .map((word) => word.trim().replaceAll('"', ""))
     .filter((word) => word !== "")
-}
-
-/** What the command table does not know of a command line: its name, or options. */
-function unknownWords(words: readonly string[]): readonly string[] {
-  const command = commands.find(({ name }) => `${words.join(" ")} `.startsWith(`${name} `))
-  if (command === undefined) return [words.join(" ")]
-  const known = command.options.map(({ name }) => `--${name}`)
-  return words.filter((word) => word.startsWith("--") && !known.includes(word))
 }
 
 describe("docker-compose.yml", () => {

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { describe, expect, test } from "vitest"
 import { entryKinds } from "../../protocol/entry.ts"
 import { receiptSteps } from "../../protocol/receipt.ts"
+import { unknownWords } from "../kit/command-words.ts"
 import { blockOf, generatedBlocks, protocolPage } from "../kit/print-tables.ts"
 
 const page = readFileSync(protocolPage, "utf8")
@@ -118,6 +119,27 @@ test("ARCHITECTURE.md and the others name only files that exist", () => {
   expect(named.length).toBeGreaterThan(20)
   expect(named.filter((path) => !existsSync(path))).toEqual([])
 })
+
+test("the pages name only commands and options that the command table has", () => {
+  const lines = pages.flatMap((page) => commandLines(readFileSync(page, "utf8")))
+  expect(lines.length).toBeGreaterThan(30)
+  expect([...new Set(lines.flatMap((line) => unknownWords(line)))]).toEqual([])
+})
+
+/** Words after `chappe` in shell blocks and in code between words. */
+function commandLines(markdown: string): readonly (readonly string[])[] {
+  const blocks = [...markdown.matchAll(/^```sh\n(?<code>[\s\S]*?)\n```$/gmu)].flatMap(
+    ({ groups }) => (groups?.["code"] ?? "").split("\n"),
+  )
+  const prose = markdown.replaceAll(/^```[\s\S]*?^```$/gmu, "")
+  const inline = [...prose.matchAll(/`(?<code>[^`\n]+)`/gu)].map(
+    ({ groups }) => groups?.["code"] ?? "",
+  )
+  return [...blocks, ...inline]
+    .map((line) => /^(?:npx )?chappe (?<words>\w.*)$/u.exec(line)?.groups?.["words"])
+    .filter((words) => words !== undefined)
+    .map((words) => words.replaceAll(/"[^"]*"/gu, "TEXT").split(" "))
+}
 
 function leadsSomewhere(from: string, target: string): boolean {
   if (/^https?:|^mailto:/u.test(target)) return true
