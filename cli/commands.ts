@@ -12,6 +12,7 @@ import { doctor } from "./commands/doctor.ts"
 import { invite } from "./commands/invite.ts"
 import { join } from "./commands/join.ts"
 import { keysNew, keysShow } from "./commands/keys.ts"
+import { keysNewIncarnation, keysRotate } from "./commands/keys-rotate.ts"
 import { labInit } from "./commands/lab-init.ts"
 import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./commands/mail.ts"
 import { relayInit } from "./commands/relay-init.ts"
@@ -55,6 +56,8 @@ export const commands: readonly Command[] = [
   relayInit,
   keysShow,
   keysNew,
+  keysRotate,
+  keysNewIncarnation,
   doctor,
   help,
   man,

@@ -4,6 +4,8 @@
 import { dirname, join } from "node:path"
 import { crypto, sha256 } from "../keys/crypto.ts"
 import { generateKeyPair } from "../keys/ed25519.ts"
+import type { KeyEntry } from "../keys/key-file.ts"
+import { type LinkCertificate, makeLinkCertificate } from "../keys/link-certificate.ts"
 import { toBase64, toHex, utf8 } from "../protocol/bytes.ts"
 import { openCheckpoint, parseCheckpointText } from "../protocol/checkpoint.ts"
 import { encodePostedStatement } from "../protocol/directory-bundle.ts"
@@ -11,6 +13,7 @@ import type { StatementKind } from "../protocol/directory.ts"
 import { Directory } from "../protocol/directory.ts"
 import { readDirectoryTail } from "../protocol/directory-tail.ts"
 import { ChappeError, isErrorCode } from "../protocol/errors.ts"
+import { limits } from "../protocol/limits.ts"
 import type { TrustAnchor } from "../protocol/roster.ts"
 import { parseNote } from "../protocol/signed-note.ts"
 import { decodeBundle, tilePath, tileWidth, widthAt } from "../protocol/tiles.ts"
@@ -23,12 +26,26 @@ import { readText } from "./private-files.ts"
 import { openKeys } from "./secret.ts"
 import { type World, nowSeconds } from "./world.ts"
 
-/** How a reader shows who it is: the headers for one request. */
-export type Credential = (method: string, path: string) => Readonly<Record<string, string>>
+/** How a reader shows who it is: headers for one request, or a link key that the directory knows. */
+export type Credential = {
+  readonly headers: (method: string, path: string) => Readonly<Record<string, string>>
+  readonly client?: LinkCertificate
+}
 
 /** An invitation's token: opens the directory log. */
 export function tokenCredential(token: Uint8Array): Credential {
-  return () => ({ authorization: `Bearer ${toHex(token)}` })
+  return { headers: () => ({ authorization: `Bearer ${toHex(token)}` }) }
+}
+
+/** A node's own link key. `entry`: from its key file. */
+export function linkCredential(world: World, name: string, entry: KeyEntry): Credential {
+  const client = makeLinkCertificate({
+    name,
+    seed: entry.secret,
+    serial: world.random(16),
+    notBefore: nowSeconds(world) - limits.clockSkewSecondsMax,
+  })
+  return { headers: () => ({}), client }
 }
 
 /** The auditor that a trust file names. Refused: `config` where it names none. */
@@ -44,7 +61,7 @@ export async function auditorCredential(
   const entry = entries.find(({ use }) => use === "auditor")
   if (entry === undefined) throw new ChappeError("key-file", "it holds no auditor's key")
   const { sign } = generateKeyPair(entry.secret)
-  return (method, path) => {
+  const headers: Credential["headers"] = (method, path) => {
     const time = nowSeconds(world)
     const text = `chappe/auditor/v1\n${method}\n${path}\n${time}\n`
     const signature = toBase64(sign(utf8(text)))
@@ -52,6 +69,7 @@ export async function auditorCredential(
       authorization: `Chappe-Auditor name=${auditor.name},time=${time},signature=${signature}`,
     }
   }
+  return { headers }
 }
 
 export async function readTrust(path: string): Promise<TrustFile> {
@@ -83,9 +101,10 @@ async function exchange(
     readonly path: string
     readonly headers: Readonly<Record<string, string>>
     readonly body?: Uint8Array
+    readonly client?: LinkCertificate
   },
 ): Promise<Uint8Array> {
-  const { method, path, headers, body } = item
+  const { method, path, headers, body, client } = item
   const answer = await sendRequest({
     method,
     url: relay.url + path,
@@ -93,6 +112,7 @@ async function exchange(
       body === undefined ? headers : { ...headers, "content-type": "application/octet-stream" },
     ...(body === undefined ? {} : { body }),
     certificate: relay.certificate,
+    ...(client === undefined ? {} : { client }),
     timeoutMs: cliLimits.requestMs,
   })
   const bytes = await readAnswer(answer, cliLimits.responseBytesMax)
@@ -114,7 +134,7 @@ export async function postJoin(
   token: Uint8Array,
   request: Uint8Array,
 ): Promise<void> {
-  const headers = tokenCredential(token)("POST", "/join")
+  const headers = tokenCredential(token).headers("POST", "/join")
   await exchange(relay, { method: "POST", path: "/join", headers, body: request })
 }
 
@@ -128,7 +148,12 @@ export async function fetchDirectory(
   credential: Credential,
 ): Promise<Directory> {
   const get = (path: string): Promise<Uint8Array> =>
-    exchange(relay, { method: "GET", path, headers: credential("GET", path) })
+    exchange(relay, {
+      method: "GET",
+      path,
+      headers: credential.headers("GET", path),
+      ...(credential.client === undefined ? {} : { client: credential.client }),
+    })
   const checkpoint = await get("/directory/checkpoint")
   // Whose key signs is known only after reading: the head is judged at the end.
   const head = parseCheckpointText(parseNote(checkpoint).text)

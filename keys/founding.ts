@@ -51,6 +51,16 @@ export function lifeFrom(
 
 const yearSeconds = 365 * limits.secondsPerDay
 
+/** A member's new witness key, and the body of the statement that names it. */
+export function newWitnessKey(
+  member: string,
+  random: Random,
+): { readonly entry: KeyEntry; readonly body: ChainBody<"witness"> } {
+  const { entry, vkey } = newNoteKey("witness", member, noteKeyTypes.cosignature, random)
+  const possession = possessionOf(member, signingKey("witness", entry.secret))
+  return { entry, body: { vkey, possession } }
+}
+
 /** An officer to be enrolled by the root. `officer`: the part after the slash. */
 export type NewOfficer = { readonly officer: string; readonly roles: readonly Role[] }
 
@@ -96,8 +106,7 @@ export function foundMember(input: {
   const node = newSigningKey("node", random)
   const link = newSigningKey("link", random)
   const standby = newSigningKey("node", random)
-  const witness = newNoteKey("witness", name, noteKeyTypes.cosignature, random)
-  const witnessPossession = possessionOf(name, signingKey("witness", witness.entry.secret))
+  const witness = newWitnessKey(name, random)
 
   const chain = new ChainWriter(newRootChain(name))
   const byRoot = { at, keys: [root.key] }
@@ -126,7 +135,7 @@ export function foundMember(input: {
       },
       byRoot,
     ),
-    chain.append("witness", { vkey: witness.vkey, possession: witnessPossession }, byRoot),
+    chain.append("witness", witness.body, byRoot),
     chain.append("relays", { names: homes }, byRoot),
   ]
   const officers = input.officers.map((one) => {

@@ -14,6 +14,8 @@ export type HttpRequest = {
   readonly body?: Uint8Array | Readable
   /** The only certificate that counts, in PEM; for https. */
   readonly certificate?: string
+  /** With which the asker shows who it is; for https. */
+  readonly client?: { readonly certPem: string; readonly keyPem: string }
   /** Silence for so long ends the request. Zero: never. */
   readonly timeoutMs: number
 }
@@ -22,10 +24,13 @@ export type HttpAnswer = { readonly status: number; readonly body: IncomingMessa
 
 /** Refused: `link-down`, also for a certificate that is not the pinned one. */
 export function sendRequest(item: HttpRequest): Promise<HttpAnswer> {
-  const { method, url, headers, body, certificate, timeoutMs } = item
+  const { method, url, headers, body, certificate, client, timeoutMs } = item
   return new Promise((resolve, reject) => {
     const send = url.startsWith("https:") ? httpsRequest : httpRequest
-    const tls = certificate === undefined ? {} : { ca: certificate }
+    const tls = {
+      ...(certificate === undefined ? {} : { ca: certificate }),
+      ...(client === undefined ? {} : { cert: client.certPem, key: client.keyPem }),
+    }
     const options = { method, headers: { ...headers }, timeout: timeoutMs, agent: false, ...tls }
     const outgoing = send(url, options, (answer) => {
       resolve({ status: answer.statusCode ?? 0, body: answer })

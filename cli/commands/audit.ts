@@ -73,7 +73,10 @@ async function sourcesOf(input: Invocation, world: World): Promise<Sources> {
           : { trust: { kind: "certificate" as const, pem: relay.certificate } }),
         ...(credential === undefined
           ? {}
-          : { authorization: (path: string) => credential("GET", path)["authorization"] ?? "" }),
+          : {
+              authorization: (path: string) =>
+                credential.headers("GET", path)["authorization"] ?? "",
+            }),
       })
       open.push(made)
       return made
