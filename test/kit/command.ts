@@ -59,3 +59,9 @@ export function onJsonLine(child: ChildProcess, take: (line: Json) => void): voi
   if (child.stdout === null) throw new Error("no stdout")
   createInterface({ input: child.stdout }).on("line", (line) => take(JSON.parse(line) as Json))
 }
+
+/** The error code that a command printed, if it failed. */
+export function errorCode({ lines }: Outcome): string | undefined {
+  const error = lines.find((line) => "error" in line)?.["error"] as Json | undefined
+  return error === undefined ? undefined : String(error["code"])
+}

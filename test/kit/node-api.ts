@@ -7,6 +7,7 @@ import { setTimeout as pause } from "node:timers/promises"
 import type { Json } from "./command.ts"
 
 const retryMs = 50
+const pageSize = 500
 
 export class NodeApi {
   readonly #dir: string
@@ -23,6 +24,39 @@ export class NodeApi {
     for (;;) {
       const answer = await this.#attempt(method, path, body)
       if (answer !== undefined) return answer
+      await pause(retryMs)
+    }
+  }
+
+  /** The whole inbox, oldest first. */
+  async inbox(): Promise<readonly Json[]> {
+    const all: Json[] = []
+    for (let since = ""; ;) {
+      const page = await this.call("GET", `/v1/inbox?limit=${pageSize}${since}`)
+      const messages = page["messages"] as readonly Json[]
+      all.push(...messages)
+      const last = messages.at(-1)
+      if (last === undefined || messages.length < pageSize) return all
+      since = `&since=${String(last["id"])}`
+    }
+  }
+
+  /** Resolves once a message like this is in the inbox. */
+  async inboxMessage(wanted: (message: Json) => boolean): Promise<Json> {
+    for (;;) {
+      const found = (await this.inbox()).find(wanted)
+      if (found !== undefined) return found
+      await pause(retryMs)
+    }
+  }
+
+  /** The steps known of a sent message, once `step` is among them. */
+  async stepsOf(id: string, step: string): Promise<readonly Json[]> {
+    for (;;) {
+      const trace = await this.call("GET", `/v1/messages/${id}/trace`)
+      const steps = trace["steps"] as readonly Json[]
+      const logged = steps.find((item) => item["step"] === step)
+      if (logged !== undefined) return steps
       await pause(retryMs)
     }
   }
