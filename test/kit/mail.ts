@@ -3,7 +3,9 @@
 
 import { logStatementId } from "../../keys/accepted-entry.ts"
 import { noBlind, signBatch } from "../../keys/batch-signer.ts"
+import { encryptChunks } from "../../keys/chunked-encryption.ts"
 import { sha256 } from "../../keys/crypto.ts"
+import { sealBase } from "../../keys/hpke.ts"
 import type { Delivery } from "../../keys/open-envelope.ts"
 import { dayKeyPair, dayOf } from "../../keys/prekey-period.ts"
 import {
@@ -21,7 +23,19 @@ import type { ContentType } from "../../protocol/capability.ts"
 import type { Value } from "../../protocol/codec.ts"
 import { type Document, documentValue } from "../../protocol/document.ts"
 import { commitmentOf, encodeEntry } from "../../protocol/entry.ts"
-import { type Lane, contentPae } from "../../protocol/envelope.ts"
+import {
+  type Core,
+  type Lane,
+  contentPae,
+  coreBytes,
+  decodeHeader,
+  decodeLeaf,
+  encodeBodyContext,
+  encodeHeader,
+  encodeLeaf,
+  encodeWrapInfo,
+  messageIdOf,
+} from "../../protocol/envelope.ts"
 import type { Acceptance } from "../../protocol/link-messages.ts"
 import { formatPromiseText } from "../../protocol/promise.ts"
 import { formatNote, signNote } from "../../protocol/signed-note.ts"
@@ -229,4 +243,43 @@ export function post(
   const auth = authOf(sealed.messageId, world.member(item.from))
   const acceptance = accept(world, sealed.messageId, item.from, acceptFacts(world, facts))
   return { letter: item, written, sealed, delivery: deliveryOf(sealed, auth, acceptance) }
+}
+
+/** The body under this content key and core, wrapped, signed and accepted anew, as a lying sender could. */
+export function rewrapped(
+  world: World,
+  mail: Mail,
+  key: Uint8Array,
+  body: Uint8Array,
+  item: Core,
+): Delivery {
+  const core = { ...item, bodyLength: body.length, bodyHash: sha256(body) }
+  const coreHash = sha256(coreBytes(encodeHeader({ core, slicesRoot: new Uint8Array(32) })))
+  const leaves = core.recipients.map(({ node }, i) => {
+    const old = decodeLeaf(mail.sealed.leaves[i] ?? new Uint8Array(0))
+    const { publicKey } = prekeyOf(world, node)
+    const info = encodeWrapInfo(core.suite, coreHash, node)
+    const seed = new Uint8Array(64).fill(i)
+    return encodeLeaf({ ...old, wrap: sealBase({ publicKey, info, plaintext: key, seed }) })
+  })
+  const hashes = leaves.map((leaf) => leafHash(sha256, leaf))
+  const header = encodeHeader({ core, slicesRoot: treeRoot(sha256, hashes) })
+  const messageId = messageIdOf(sha256, header)
+  const sealed = { ...mail.sealed, messageId, header, leaves, body }
+  const auth = authOf(messageId, world.member(core.senderNode))
+  return deliveryOf(sealed, auth, accept(world, messageId, core.senderNode))
+}
+
+/** Other padded bytes in the same envelope. */
+export function withPadded(
+  world: World,
+  mail: Mail,
+  padded: Uint8Array,
+  changes: Partial<Core> = {},
+): Delivery {
+  const { core } = decodeHeader(mail.sealed.header)
+  const key = new Uint8Array(32).fill(9)
+  const context = encodeBodyContext(1, core.id, core.senderNode)
+  const body = encryptChunks({ key, context, salt: new Uint8Array(24), plaintext: padded })
+  return rewrapped(world, mail, key, body, { ...core, ...changes })
 }

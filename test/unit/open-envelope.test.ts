@@ -4,7 +4,6 @@ import { describe, expect, it } from "vitest"
 import { noBlind, signBatch } from "../../keys/batch-signer.ts"
 import { encryptChunks } from "../../keys/chunked-encryption.ts"
 import { crypto, hmacSha256, sha256 } from "../../keys/crypto.ts"
-import { sealBase } from "../../keys/hpke.ts"
 import {
   type Delivery,
   type OpenedMessage,
@@ -19,12 +18,11 @@ import { sealEnvelope } from "../../keys/seal-envelope.ts"
 import { possessionOf } from "../../keys/statements.ts"
 import { BatchVerifier, decodeAuth, encodeAuth } from "../../protocol/batch.ts"
 import { concat, equalBytes } from "../../protocol/bytes.ts"
-import { encodeBodyContext, encodeWrapInfo } from "../../protocol/envelope.ts"
+import { encodeBodyContext } from "../../protocol/envelope.ts"
 import { type Value, encode, value } from "../../protocol/codec.ts"
 import {
   type Core,
   contentPae,
-  coreBytes,
   decodeHeader,
   decodeLeaf,
   encodeContent,
@@ -37,7 +35,7 @@ import {
 import { keyId } from "../../protocol/key-id.ts"
 import { limits } from "../../protocol/limits.ts"
 import { encodeReceipt } from "../../protocol/receipt.ts"
-import { leafHash, treeRoot } from "../../protocol/tree.ts"
+import { leafHash } from "../../protocol/tree.ts"
 import { addTo, officerBody, placedDirectory } from "../kit/chains.ts"
 import { countingRandom } from "../kit/counting-random.ts"
 import {
@@ -52,7 +50,9 @@ import {
   officerOf,
   post,
   prekeyOf,
+  rewrapped,
   seal,
+  withPadded,
   write,
 } from "../kit/mail.ts"
 import { codeOf } from "../kit/refusal.ts"
@@ -98,33 +98,10 @@ function withCore(mail: Mail, changes: Partial<Core>): Uint8Array {
   return encodeHeader({ ...header, core: { ...header.core, ...changes } })
 }
 
-/** Seals other inside bytes under the same content key, as a sender could. */
-function withInside(mail: Mail, padded: Uint8Array, coreChanges: Partial<Core> = {}): Delivery {
-  const { core } = decodeHeader(mail.sealed.header)
-  const key = new Uint8Array(32).fill(9)
-  const context = encodeBodyContext(1, core.id, core.senderNode)
-  const salt = new Uint8Array(24)
-  const body = encryptChunks({ key, context, salt, plaintext: padded })
-  return wrapped(mail, key, body, { ...core, ...coreChanges })
-}
-
-function wrapped(mail: Mail, key: Uint8Array, body: Uint8Array, item: Core): Delivery {
-  const core = { ...item, bodyLength: body.length, bodyHash: sha256(body) }
-  const coreHash = sha256(coreBytes(encodeHeader({ core, slicesRoot: new Uint8Array(32) })))
-  const leaves = core.recipients.map(({ node }, i) => {
-    const old = decodeLeaf(mail.sealed.leaves[i] ?? new Uint8Array(0))
-    const { publicKey } = prekeyOf(world, node)
-    const info = encodeWrapInfo(core.suite, coreHash, node)
-    const seed = new Uint8Array(64).fill(i)
-    return encodeLeaf({ ...old, wrap: sealBase({ publicKey, info, plaintext: key, seed }) })
-  })
-  const hashes = leaves.map((leaf) => leafHash(sha256, leaf))
-  const header = encodeHeader({ core, slicesRoot: treeRoot(sha256, hashes) })
-  const messageId = messageIdOf(sha256, header)
-  const sender = world.member(core.senderNode)
-  const sealed = { ...mail.sealed, messageId, header, leaves, body }
-  return deliveryOf(sealed, authOf(messageId, sender), accept(world, messageId, core.senderNode))
-}
+const withInside = (mail: Mail, padded: Uint8Array, coreChanges: Partial<Core> = {}): Delivery =>
+  withPadded(world, mail, padded, coreChanges)
+const wrapped = (mail: Mail, key: Uint8Array, body: Uint8Array, core: Core): Delivery =>
+  rewrapped(world, mail, key, body, core)
 
 const mail = post(world)
 const two = post(world, { to: ["BR", "JP"] })
