@@ -15,6 +15,7 @@ import { keysNew, keysShow } from "./commands/keys.ts"
 import { keysNewIncarnation, keysRotate } from "./commands/keys-rotate.ts"
 import { labInit } from "./commands/lab-init.ts"
 import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./commands/mail.ts"
+import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
 import { relayInit } from "./commands/relay-init.ts"
 import {
   rosterAdd,
@@ -58,6 +59,9 @@ export const commands: readonly Command[] = [
   keysNew,
   keysRotate,
   keysNewIncarnation,
+  officerList,
+  officerAdd,
+  officerRevoke,
   doctor,
   help,
   man,

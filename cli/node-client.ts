@@ -206,7 +206,7 @@ export async function asOfficer<T>(
 }
 
 /** `FR/duty` and `duty` are the same officer. Never a path. */
-function officerName(text: string): string {
+export function officerName(text: string): string {
   const name = text.slice(text.indexOf("/") + 1)
   if (!/^[a-z0-9.-]{1,32}$/u.test(name) || name.startsWith("."))
     throw new ChappeError("usage", "an officer's name is 1 to 32 of a-z, 0-9, dot and hyphen")

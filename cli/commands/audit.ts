@@ -235,10 +235,11 @@ export const evidenceVerify: Command = {
   ],
   async run(input, world) {
     const { output } = world
+    const { verifiers } = await import("../../audit/double-check.ts")
     const { verifyEvidence } = await import("../../audit/evidence-audit.ts")
     const trust = await readTrust(input.needed("trust"))
     const text = await readText(input.argument("FILE"), limits.evidenceFileBytesMax)
-    const verdict = await verifyEvidence(parseEvidenceFile(text), trust.anchor)
+    const verdict = await verifyEvidence(parseEvidenceFile(text), trust.anchor, verifiers)
     if (!verdict.ok) {
       output.result(
         verdict,

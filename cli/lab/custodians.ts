@@ -32,6 +32,16 @@ export function genesisOf(request: JoinRequest): Uint8Array {
   return multiSignedId(crypto, decodeMultiSigned(genesis), "member")
 }
 
+/** Undefined where the relay has just taken the file away: the member was named meanwhile. */
+async function requestIn(path: string): Promise<JoinRequest | undefined> {
+  try {
+    return decodeJoinRequest(await readBytes(path, cliLimits.statementFileBytesMax))
+  } catch (error) {
+    if (error instanceof ChappeError && error.code === "file-unreadable") return undefined
+    throw error
+  }
+}
+
 export class LabCustodians {
   readonly #world: World
   readonly #dir: string
@@ -51,8 +61,8 @@ export class LabCustodians {
       const folder = join(this.#dir, relay.dir, "joins")
       for (const name of await namesIn(folder)) {
         if (!name.endsWith(".join")) continue
-        const bytes = await readBytes(join(folder, name), cliLimits.statementFileBytesMax)
-        const request = decodeJoinRequest(bytes)
+        const request = await requestIn(join(folder, name))
+        if (request === undefined) continue
         const genesisId = genesisOf(request)
         const key = `${request.name} ${toHex(genesisId)}`
         if (this.#done.has(key)) continue
