@@ -16,6 +16,7 @@ import { keysNewIncarnation, keysRotate } from "./commands/keys-rotate.ts"
 import { labInit } from "./commands/lab-init.ts"
 import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./commands/mail.ts"
 import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
+import { relayStart } from "./commands/process-start.ts"
 import { relayInit } from "./commands/relay-init.ts"
 import {
   rosterAdd,
@@ -55,6 +56,7 @@ export const commands: readonly Command[] = [
   rosterSign,
   rosterPublish,
   relayInit,
+  relayStart,
   keysShow,
   keysNew,
   keysRotate,

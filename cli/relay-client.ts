@@ -6,7 +6,8 @@ import { crypto, sha256 } from "../keys/crypto.ts"
 import { generateKeyPair } from "../keys/ed25519.ts"
 import type { KeyEntry } from "../keys/key-file.ts"
 import { type LinkCertificate, makeLinkCertificate } from "../keys/link-certificate.ts"
-import { toBase64, toHex, utf8 } from "../protocol/bytes.ts"
+import { auditorMessage, formatAuditorAuthorization } from "../protocol/auditor-authorization.ts"
+import { toHex } from "../protocol/bytes.ts"
 import { openCheckpoint, parseCheckpointText } from "../protocol/checkpoint.ts"
 import { encodePostedStatement } from "../protocol/directory-bundle.ts"
 import type { StatementKind } from "../protocol/directory.ts"
@@ -63,11 +64,9 @@ export async function auditorCredential(
   const { sign } = generateKeyPair(entry.secret)
   const headers: Credential["headers"] = (method, path) => {
     const time = nowSeconds(world)
-    const text = `chappe/auditor/v1\n${method}\n${path}\n${time}\n`
-    const signature = toBase64(sign(utf8(text)))
-    return {
-      authorization: `Chappe-Auditor name=${auditor.name},time=${time},signature=${signature}`,
-    }
+    const signature = sign(auditorMessage({ method, path, time }))
+    const item = { name: auditor.name, time, signature }
+    return { authorization: formatAuditorAuthorization(item) }
   }
   return { headers }
 }

@@ -10,7 +10,7 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import { decodeMultiSigned, multiSignedId } from "../../protocol/multi-signed.ts"
 import type { TrustedRelay } from "../../protocol/trust-file.ts"
-import { relayConfigText } from "../lab/configuration.ts"
+import { relayConfigTemplate } from "../../relay/config.ts"
 import { isJsonObject, parseJson, textField, wordsField } from "../json.ts"
 import { cliLimits } from "../limits.ts"
 import { makeFolder, readText, syncFolder, writeNew } from "../private-files.ts"
@@ -58,9 +58,13 @@ export function newRelay(world: World, place: RelayPlace): NewRelay {
   return { place, founded, https, trusted: { name, url, certificate: https.certPem } }
 }
 
+function configOf({ name, bind, linksPort, httpsPort }: RelayPlace): string {
+  return relayConfigTemplate({ name, host: bind, linksPort, httpsPort })
+}
+
 /** The folder without trust and directory: those come from the custodians. */
 export async function writeRelay(world: World, dir: string, relay: NewRelay): Promise<void> {
-  await writeNew(join(dir, "relay.toml"), relayConfigText(relay.place))
+  await writeNew(join(dir, "relay.toml"), configOf(relay.place))
   await writeNew(join(dir, "keys/https.pem"), relay.https.certPem)
   await writeNew(join(dir, "keys/https-key.pem"), relay.https.keyPem)
   await writeKeysWithSecret(world, join(dir, "keys/relay.key"), relay.founded.relay)

@@ -45,7 +45,7 @@ async function checkPlace(world: World, place: Place): Promise<readonly Check[]>
         : []),
       ...(await checkOwnKeys(world, directory, place)),
       checkRoster(world, directory),
-      ...(role === "relay" ? [await checkLog(dir, trust, place.name)] : []),
+      ...(role === "relay" ? [await checkLog(world, dir, place.name)] : []),
     ]
   } catch (error) {
     if (!(error instanceof ChappeError)) throw error

@@ -75,40 +75,32 @@ export async function checkOwnKeys(
   return [lasting(about, Math.max(...ends), now, next), ...officers]
 }
 
-export async function checkLog(dir: string, trust: TrustFile, name: string): Promise<Check> {
+/** The relay's own folder, read as an auditor would read a copy. */
+export async function checkLog(world: World, dir: string, name: string): Promise<Check> {
   const about = `relay ${name}: log`
   const log = join(dir, "log")
   if (!(await exists(join(log, "directory", "checkpoint"))))
     return watch(about, "nothing is published yet", `chappe relay start --dir ${dir}`)
-  const { auditRelay } = await import("../../audit/relay-audit.ts")
-  const { verifiers } = await import("../../audit/double-check.ts")
-  const { DirectorySource } = await import("../../audit/adapters/directory-source.ts")
+  const trustFile = join(dir, "trust.json")
+  const { verifySource } = await import("../../audit/compose.ts")
+  const again = `chappe audit verify ${log} --trust ${trustFile}`
   try {
-    const report = await auditRelay({
-      sourceOf: (prefix) => new DirectorySource(join(log, prefix)),
-      relay: name,
-      anchor: trust.anchor,
-      handedIn: [],
-      verifiers,
-      onLog: () => undefined,
-      since: new Map(),
+    const { verdict } = await verifySource({
+      source: log,
+      trustFile,
       sample: 0,
-      liveAt: undefined,
-      onFinding: () => undefined,
-      onProgress: () => undefined,
+      clock: () => nowSeconds(world),
+      onEvent: () => undefined,
     })
-    const [first] = report.findings
-    if (first !== undefined)
-      return bad(
-        about,
-        `${report.findingCount} finding(s), first: ${first.message}`,
-        `chappe audit verify ${log} --trust T`,
-      )
-    const [doubt] = report.doubts
-    if (doubt !== undefined)
-      return watch(about, doubt.message, `chappe audit verify ${log} --trust T`)
-    const entries = report.logs.map(({ origin, size }) => `${origin} ${size}`).join(", ")
-    return good(about, `consistent: ${entries}`)
+    const [doubt] = verdict.doubts
+    switch (verdict.verdict) {
+      case "ok":
+        return good(about, `consistent, ${verdict.entries} entries`)
+      case "tampering":
+        return bad(about, `${verdict.findings} finding(s): ${verdict.codes.join(", ")}`, again)
+      case "unverified":
+        return watch(about, doubt?.message ?? "not all could be checked", again)
+    }
   } catch (error) {
     if (!(error instanceof ChappeError)) throw error
     return watch(about, error.message, error.next)
