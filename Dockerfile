@@ -23,4 +23,4 @@ ENTRYPOINT ["node", "--enable-source-maps", "/app/dist/cli/main.js"]
 CMD ["help"]
 # A node writes its address to run/api.json when it is ready; a relay's listener is on a fixed port.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-  CMD ["node", "-e", "fetch('https://127.0.0.1:7102/livez').catch(()=>import('node:fs').then(fs=>fetch(JSON.parse(fs.readFileSync('/chappe/run/api.json','utf8')).url+'/livez'))).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
+  CMD ["node", "-e", "fetch('https://127.0.0.1:8443/livez').catch(()=>import('node:fs').then(fs=>fetch(JSON.parse(fs.readFileSync('/chappe/run/api.json','utf8')).url+'/livez'))).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]

@@ -75,7 +75,7 @@ describe("docker-compose.yml", () => {
     const ports = [...compose.matchAll(/ports: \[(?<ports>[^\]]+)\]/gu)].map(
       ({ groups }) => groups?.["ports"],
     )
-    expect(ports).toEqual(['"127.0.0.1:7102:7102"', '"127.0.0.1:7202:7102"'])
+    expect(ports).toEqual(['"127.0.0.1:8443:8443"', '"127.0.0.1:8444:8443"'])
   })
 
   test.each(services.filter((name) => name !== "init"))(

@@ -2,8 +2,10 @@
 
 import { existsSync, readFileSync, readdirSync } from "node:fs"
 import { describe, expect, test } from "vitest"
+import { nodeConfigTemplate } from "../../node/config.ts"
 import { entryKinds } from "../../protocol/entry.ts"
 import { receiptSteps } from "../../protocol/receipt.ts"
+import { relayConfigTemplate } from "../../relay/config.ts"
 import { unknownWords } from "../kit/command-words.ts"
 import { blockOf, generatedBlocks, protocolPage } from "../kit/print-tables.ts"
 
@@ -118,6 +120,22 @@ test("ARCHITECTURE.md and the others name only files that exist", () => {
   )
   expect(named.length).toBeGreaterThan(20)
   expect(named.filter((path) => !existsSync(path))).toEqual([])
+})
+
+test.each([
+  ["relay.toml", relayConfigTemplate({ name: "hub1", linksPort: 7443, httpsPort: 8443 })],
+  ["node.toml", nodeConfigTemplate],
+])("docs/operator.md explains each key of %s", (_file, template) => {
+  const operator = readFileSync("docs/operator.md", "utf8")
+  let table = ""
+  const missing: string[] = []
+  for (const line of template.split("\n")) {
+    const { section, key } = /^(?:\[(?<section>\w+)\]|(?<key>\w+) = .*)$/u.exec(line)?.groups ?? {}
+    if (section !== undefined) table = `${section}.`
+    if (key !== undefined && !operator.includes(`\`${table}${key}\``))
+      missing.push(`${table}${key}`)
+  }
+  expect(missing).toEqual([])
 })
 
 test("the pages name only commands and options that the command table has", () => {
