@@ -1,9 +1,13 @@
 // What an auditor remembers of a log: the last checkpoint it saw, where the tree stood, and which
 // sequence numbers were used. docs/PROTOCOL.md, "Auditing".
 
-import { fromBase64, fromHex, toBase64, toHex } from "../protocol/bytes.ts"
+import { equalBytes, fromBase64, fromHex, toBase64, toHex, utf8 } from "../protocol/bytes.ts"
+import { parseCheckpointText } from "../protocol/checkpoint.ts"
+import type { Sha256 } from "../protocol/crypto-ports.ts"
 import { ChappeError } from "../protocol/errors.ts"
-import { type TreeRange, isRange } from "../protocol/tree.ts"
+import { withCode } from "../protocol/recode.ts"
+import { parseNote } from "../protocol/signed-note.ts"
+import { type TreeRange, isRange, rangeRoot } from "../protocol/tree.ts"
 
 /** Numbers of one key in one log: all up to `allUpTo`, and those later ones with their entry's time. */
 export type SeqRecord = { allUpTo: number; readonly later: Map<number, number> }
@@ -16,7 +20,9 @@ export type LogState = {
   readonly root: Uint8Array
   readonly seqs: ReadonlyMap<string, SeqRecord>
   readonly lastTime: number
+  /** The last one that an entry named, and the largest that a head has bound to a root. */
   readonly directorySize: number
+  readonly boundSize: number
 }
 
 /** By origin. */
@@ -37,6 +43,7 @@ export function formatAuditState(state: AuditState): string {
     ),
     lastTime: log.lastTime,
     directorySize: log.directorySize,
+    boundSize: log.boundSize,
   }))
   return `${JSON.stringify({ version, logs }, null, 1)}\n`
 }
@@ -69,48 +76,61 @@ function countOf(found: unknown): number {
 function seqsOf(found: unknown): ReadonlyMap<string, SeqRecord> {
   return new Map(
     Object.entries(objectOf(found)).map(([key, item]) => {
-      const [allUpTo, later] = listOf(item)
+      const [first, later] = listOf(item)
+      const allUpTo = countOf(first)
       const pairs = listOf(later).map((pair): [number, number] => {
         const [seq, time] = listOf(pair)
+        // The next number would have been counted in.
+        if (countOf(seq) <= allUpTo + 1) refuse("a sequence number does not stand where it belongs")
         return [countOf(seq), countOf(time)]
       })
-      return [toHex(fromHex(key)), { allUpTo: countOf(allUpTo), later: new Map(pairs) }]
+      return [toHex(fromHex(key)), { allUpTo, later: new Map(pairs) }]
     }),
   )
 }
 
-function logOf(found: unknown): LogState {
+function logOf(sha256: Sha256, found: unknown): LogState {
   const log = objectOf(found)
   const range = {
     size: countOf(log["size"]),
     roots: listOf(log["range"]).map((root) => fromBase64(textOf(root))),
   }
-  if (!isRange(range)) refuse("the range does not fit the size")
-  return {
+  const root = fromBase64(textOf(log["root"]))
+  if (!isRange(range) || !equalBytes(rangeRoot(sha256, range), root))
+    refuse("a range does not fit its size and root")
+  const state: LogState = {
     origin: textOf(log["origin"]),
     vkey: textOf(log["vkey"]),
     note: textOf(log["note"]),
     range,
-    root: fromBase64(textOf(log["root"])),
+    root,
     seqs: seqsOf(log["seqs"]),
     lastTime: countOf(log["lastTime"]),
     directorySize: countOf(log["directorySize"]),
+    boundSize: countOf(log["boundSize"]),
   }
+  const head = parseCheckpointText(parseNote(utf8(state.note)).text)
+  if (head.origin !== state.origin || head.size !== range.size || !equalBytes(head.root, root))
+    refuse("a note is one of another head")
+  return state
 }
 
 /** Refused: `config`; an auditor who loses the state starts anew, and says so. */
-export function parseAuditState(text: string): AuditState {
-  let json: unknown
+export function parseAuditState(sha256: Sha256, text: string): AuditState {
+  return withCode("config", () => {
+    const file = objectOf(parseJson(text))
+    if (file["version"] !== version) refuse(`its version is not ${version}`)
+    const logs = listOf(file["logs"]).map((log) => logOf(sha256, log))
+    const state = new Map(logs.map((log) => [log.origin, log]))
+    if (state.size !== logs.length) refuse("a log stands twice")
+    return state
+  })
+}
+
+function parseJson(text: string): unknown {
   try {
-    json = JSON.parse(text)
+    return JSON.parse(text)
   } catch (cause) {
     throw new ChappeError("config", "audit state: not JSON", { cause })
   }
-  const file = objectOf(json)
-  if (file["version"] !== version) refuse(`its version is not ${version}`)
-  return new Map(
-    listOf(file["logs"])
-      .map((log) => logOf(log))
-      .map((log) => [log.origin, log]),
-  )
 }

@@ -3,19 +3,27 @@
 
 import { crypto } from "../keys/crypto.ts"
 import { toHex } from "../protocol/bytes.ts"
-import type { Crypto } from "../protocol/crypto-ports.ts"
+import type { Crypto, Verify } from "../protocol/crypto-ports.ts"
 import { verifyWithPoints } from "./noble-verifier.ts"
 
+/** `fast`: for bulk. `points`: the second opinion, by other code. */
+export type Verifiers = { readonly fast: Crypto; readonly points: Verify }
+
+export const verifiers: Verifiers = { fast: crypto, points: verifyWithPoints }
+
 /** For the directory, notes, promises, openings and evidence: every signature twice. */
-export function doubleChecked(onDifference: (publicKey: string) => void): Crypto {
+export function doubleChecked(
+  { fast, points }: Verifiers,
+  onDifference: (publicKey: string) => void,
+): Crypto {
   return {
-    sha256: crypto.sha256,
-    admit: crypto.admit,
+    sha256: fast.sha256,
+    admit: fast.admit,
     verify(publicKey, message, signature) {
-      const fast = crypto.verify(publicKey, message, signature)
-      const points = verifyWithPoints(publicKey, message, signature)
-      if (fast !== points) onDifference(toHex(publicKey))
-      return fast && points
+      const first = fast.verify(publicKey, message, signature)
+      const second = points(publicKey, message, signature)
+      if (first !== second) onDifference(toHex(publicKey))
+      return first && second
     },
   }
 }

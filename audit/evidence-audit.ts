@@ -1,13 +1,12 @@
 // `chappe evidence verify`: what an evidence file proves, offline, with nothing but a trust file and
 // without any key that opens mail. docs/PROTOCOL.md, "Evidence file".
 
-import { openAcceptance } from "../keys/accepted-entry.ts"
-import { crypto as fastCrypto } from "../keys/crypto.ts"
+import { type AcceptedEntry, logStatementId, openAcceptance } from "../keys/accepted-entry.ts"
+import { sha256 } from "../keys/crypto.ts"
 import { type Judged, judgeContent, judgeLogged } from "../keys/open-envelope.ts"
 import { BatchVerifier, batchRoot, decodeAuth } from "../protocol/batch.ts"
 import { equalBytes, toHex, utf8 } from "../protocol/bytes.ts"
 import { openCheckpoint, parseCheckpointText } from "../protocol/checkpoint.ts"
-import type { Crypto } from "../protocol/crypto-ports.ts"
 import { Directory } from "../protocol/directory.ts"
 import { type LoggedStatement, readDirectoryTail } from "../protocol/directory-tail.ts"
 import { type Core, precedences } from "../protocol/envelope.ts"
@@ -18,23 +17,35 @@ import type {
   EvidenceReceipt,
   LoggedEvidence,
 } from "../protocol/evidence-file.ts"
-import { decodeReceipt, receiptIdOf, receiptSteps, stepName } from "../protocol/receipt.ts"
+import { isRelayName } from "../protocol/names.ts"
+import {
+  type Receipt,
+  type ReceiptStep,
+  decodeReceipt,
+  receiptIdOf,
+  stepName,
+} from "../protocol/receipt.ts"
 import type { TrustAnchor } from "../protocol/roster.ts"
 import { parseNote } from "../protocol/signed-note.ts"
 import { openTlogProof, parseTlogProof } from "../protocol/tlog-proof.ts"
+import { withCode } from "../protocol/recode.ts"
 import { emptyRange } from "../protocol/tree.ts"
-import { parseVerifierKey } from "../protocol/verifier-key.ts"
+import { type VerifierKey, parseVerifierKey } from "../protocol/verifier-key.ts"
 import { auditLimits } from "./limits.ts"
-import { doubleChecked } from "./double-check.ts"
+import { type Verifiers, doubleChecked } from "./double-check.ts"
 
-/** `log`: where the step stands; `proved`: by an inclusion proof, else by the relay's promise only. */
+/**
+ * `at`: as whoever took the step says; `loggedAt`: by the relay's clock. `proved`: by an inclusion proof,
+ * else by the relay's promise only.
+ */
 export type ProvedStep = {
-  readonly step: string
+  readonly step: ReceiptStep
   readonly by: string
   readonly at: number
   readonly recipient: string | null
   readonly reason: string | null
   readonly log: { readonly origin: string; readonly index: number }
+  readonly loggedAt: number
   readonly proved: boolean
 }
 
@@ -54,178 +65,233 @@ export type EvidenceVerdict =
         readonly subject: string
         readonly text: string
       } | null
+      /** What a reader must know, though all of it holds: keys that were revoked later. */
+      readonly warnings: readonly string[]
     }
   | { readonly ok: false; readonly fault: ErrorCode; readonly message: string }
 
 /** Every signature twice, every hash once; the first thing that does not hold is the fault. */
-export async function verifyEvidence(
+export function verifyEvidence(
   file: EvidenceFile,
   anchor: TrustAnchor,
+  verifiers: Verifiers,
+): Promise<EvidenceVerdict> {
+  return judged(() => new EvidenceAudit(anchor, verifiers).verify(file))
+}
+
+/** A fault that `work` throws becomes the verdict; `passed` codes say nothing about the evidence. */
+export async function judged(
+  work: () => Promise<EvidenceVerdict>,
+  passed: readonly ErrorCode[] = [],
 ): Promise<EvidenceVerdict> {
   try {
-    return await verified(file, anchor)
+    return await work()
   } catch (error) {
-    if (!(error instanceof ChappeError)) throw error
+    if (!(error instanceof ChappeError) || passed.includes(error.code)) throw error
     return { ok: false, fault: error.code, message: error.message }
   }
 }
 
-async function verified(file: EvidenceFile, anchor: TrustAnchor): Promise<EvidenceVerdict> {
-  const differences: string[] = []
-  const crypto = doubleChecked((key) => differences.push(key))
-  const directory = await readDirectories(crypto, anchor, file.directories)
-  const facts = { directory, batches: new BatchVerifier(crypto, auditLimits.batchesRemembered) }
-  const shown = { header: file.header, auth: file.auth, acceptance: file.logged.acceptance }
-  const judged = judgeLogged(shown, facts)
-  const opened =
-    file.disclosure === undefined ? null : judgeContent(judged, file.disclosure, directory)
-  const { core } = judged.header
-  const steps = [
-    submittedStep(judged, directory, file.logged),
-    ...file.receipts.map((receipt) => receiptStep(receipt, judged, facts)),
-  ]
-  if (differences.length > 0)
-    throw new ChappeError("tampering", "the two verifiers differ about a signature")
-  return {
-    ok: true,
-    id: toHex(core.id),
-    messageId: toHex(judged.messageId),
-    from: core.senderNode,
-    to: core.recipients.map(({ node }) => node),
-    created: core.created,
-    precedence: precedences[core.precedence],
-    steps: steps.toSorted((a, b) => a.at - b.at),
-    disclosed:
-      opened === null
+type Message = Judged & { readonly messageId: Uint8Array }
+
+class EvidenceAudit {
+  readonly #directory: Directory
+  readonly #batches: BatchVerifier
+  readonly #differences: string[] = []
+  readonly #warnings = new Set<string>()
+  /** Entries of each directory log that the file shows. */
+  readonly #sizes = new Map<string, number>()
+
+  constructor(anchor: TrustAnchor, verifiers: Verifiers) {
+    const crypto = doubleChecked(verifiers, (key) => this.#differences.push(key))
+    this.#directory = new Directory(crypto, anchor)
+    this.#batches = new BatchVerifier(crypto, auditLimits.batchesRemembered)
+  }
+
+  async verify(file: EvidenceFile): Promise<EvidenceVerdict> {
+    await this.#readDirectories(file.directories)
+    const shown = { header: file.header, auth: file.auth, acceptance: file.logged.acceptance }
+    const facts = { directory: this.#directory, batches: this.#batches }
+    const message = judgeLogged(shown, facts)
+    const { core } = message.header
+    this.#judgeEntry(message.accepted, core.senderNode)
+    this.#warnIfRevoked(core.senderNode, core.senderKeyId)
+    const opened =
+      file.disclosure === undefined
         ? null
-        : {
-            type: opened.content.type,
-            officer: opened.content.officer,
-            subject: opened.document.subject,
-            text: opened.document.text,
-          },
+        : judgeContent(message, file.disclosure, this.#directory)
+    const steps = [
+      this.#custody(message.accepted, file.logged),
+      ...file.receipts.map((receipt) => this.#receipt(receipt, message)),
+    ]
+    if (this.#differences.length > 0)
+      throw new ChappeError("tampering", "the two verifiers differ about a signature")
+    return {
+      ok: true,
+      id: toHex(core.id),
+      messageId: toHex(message.messageId),
+      from: core.senderNode,
+      to: core.recipients.map(({ node }) => node),
+      created: core.created,
+      precedence: precedences[core.precedence],
+      steps: steps.toSorted((a, b) => a.loggedAt - b.loggedAt),
+      disclosed:
+        opened === null
+          ? null
+          : {
+              type: opened.content.type,
+              officer: opened.content.officer,
+              subject: opened.document.subject,
+              text: opened.document.text,
+            },
+      warnings: [...this.#warnings],
+    }
   }
-}
 
-/** The directory as the relays' logs show it, each statement placed where it stands. */
-async function readDirectories(
-  crypto: Crypto,
-  anchor: TrustAnchor,
-  logs: readonly EvidenceDirectory[],
-): Promise<Directory> {
-  const directory = new Directory(crypto, anchor)
-  const heads = []
-  for (const log of logs) {
-    const note = utf8(log.checkpoint)
-    const claim = parseCheckpointText(parseNote(note).text)
-    if (claim.origin !== log.origin || claim.size !== log.entries.length)
-      throw new ChappeError("log-file", `${log.origin} is not whole`)
-    const { statements } = await readDirectoryTail({
-      sha256: crypto.sha256,
-      held: emptyRange,
-      head: claim,
-      fetch: (from) => Promise.resolve(log.entries.slice(from)),
-    })
-    takeIn(directory, log.origin, statements)
-    heads.push({ origin: log.origin, note })
+  /** The directory as the relays' logs show it, each statement placed where it stands. */
+  async #readDirectories(logs: readonly EvidenceDirectory[]): Promise<void> {
+    const { crypto } = this.#directory
+    const notes = new Map<string, Uint8Array>()
+    for (const log of logs) {
+      const note = utf8(log.checkpoint)
+      const claim = parseCheckpointText(parseNote(note).text)
+      if (claim.origin !== log.origin || claim.size !== log.entries.length)
+        throw new ChappeError("log-file", `${log.origin} is not whole`)
+      if (notes.has(log.origin)) throw new ChappeError("log-file", `${log.origin} stands twice`)
+      const { statements } = await readDirectoryTail({
+        sha256: crypto.sha256,
+        held: emptyRange,
+        head: claim,
+        fetch: (from) => Promise.resolve(log.entries.slice(from)),
+      })
+      this.#takeIn(log.origin, statements)
+      this.#sizes.set(log.origin, claim.size)
+      notes.set(log.origin, note)
+    }
+    // Only now are the logs' keys known.
+    for (const [origin, note] of notes)
+      openCheckpoint(crypto.verify, note, { log: this.#logKey(origin) })
   }
-  // Only now are the logs' keys known.
-  for (const { origin, note } of heads) {
-    const named = directory.log(origin)
+
+  #takeIn(origin: string, statements: readonly LoggedStatement[]): void {
+    this.#directory.applyInOrder(statements)
+    for (const { index, kind, statement } of statements)
+      this.#directory.place(origin, index, this.#directory.idOf(kind, statement))
+  }
+
+  #logKey(origin: string): VerifierKey {
+    const named = this.#directory.log(origin)
     if (named === undefined) throw new ChappeError("note", `no relay has named ${origin}`)
-    openCheckpoint(crypto.verify, note, { log: parseVerifierKey(crypto, named.logVkey) })
+    return parseVerifierKey(this.#directory.crypto, named.logVkey)
   }
-  return directory
-}
 
-function takeIn(
-  directory: Directory,
-  origin: string,
-  statements: readonly LoggedStatement[],
-): void {
-  directory.applyInOrder(statements)
-  for (const { index, kind, statement } of statements)
-    directory.place(origin, index, directory.idOf(kind, statement))
-}
-
-/** Whether the entry lies under a checkpoint; refused when a proof is there and does not hold. */
-function isProved(
-  directory: Directory,
-  origin: string,
-  { acceptance, proof }: LoggedEvidence,
-): boolean {
-  if (proof === undefined) return false
-  const named = directory.log(origin)
-  if (named === undefined) throw new ChappeError("note", `no relay has named ${origin}`)
-  const key = parseVerifierKey(directory.crypto, named.logVkey)
-  const parsed = parseTlogProof(utf8(proof))
-  if (parsed.index !== acceptance.index)
-    throw new ChappeError("proof", "the proof is one of another entry")
-  openTlogProof(directory.crypto, parsed, acceptance.entry, { log: key })
-  return true
-}
-
-function submittedStep(
-  { accepted }: Judged,
-  directory: Directory,
-  logged: LoggedEvidence,
-): ProvedStep {
-  return {
-    step: "custody",
-    by: accepted.relay,
-    at: accepted.entry.time,
-    recipient: null,
-    reason: null,
-    log: { origin: accepted.origin, index: accepted.index },
-    proved: isProved(directory, accepted.origin, logged),
+  /**
+   * The entry's own signature by `name`, and that the file shows the directory as far as the entry
+   * names it: a shorter one could hide that a key was revoked.
+   */
+  #judgeEntry({ entry, origin, place }: AcceptedEntry, name: string): void {
+    if ((this.#sizes.get(place.origin) ?? 0) < place.size)
+      throw new ChappeError("log-file", `${place.origin} is not shown up to entry ${place.size}`)
+    const { kind, commit, keyId, seq, auth } = entry
+    const found = this.#directory.stationKeyAt(name, keyId, place, entry.time)
+    if (found.kind === "invalid") throw new ChappeError("entry-key", found.why)
+    const id = logStatementId({ kind, origin, commit, keyId, seq })
+    const signer = { name, keyId }
+    withCode("entry-signature", () =>
+      this.#batches.check({ signer, publicKey: found.key.key, auth, id, purpose: "log" }),
+    )
   }
-}
 
-function receiptStep(
-  item: EvidenceReceipt,
-  message: Judged & { readonly messageId: Uint8Array },
-  facts: { readonly directory: Directory; readonly batches: BatchVerifier },
-): ProvedStep {
-  const { directory, batches } = facts
-  const { sha256 } = fastCrypto
-  const receipt = decodeReceipt(item.receipt)
-  if (!equalBytes(receipt.messageId, message.messageId))
-    throw new ChappeError("recipients", "a receipt is one of another message")
-  demandRecipient(message.header.core, receipt.recipientNode)
-  const auth = decodeAuth(item.auth)
-  const id = receiptIdOf(sha256, item.receipt)
-  const root = batchRoot(sha256, auth, id, "message")
-  const accepted = openAcceptance(directory, item.acceptance, root)
-  const byRelay = isRelayStep(receipt.step)
-  const name = byRelay ? (receipt.by ?? "") : receipt.recipientNode
-  if (accepted.entry.kind !== (byRelay ? "relay-receipts" : "receipts"))
-    throw new ChappeError("entry", `a ${accepted.entry.kind} entry holds no such receipt`)
-  const key = directory.requireStationKey(name, receipt.keyId, accepted.place, accepted.entry.time)
-  batches.check({
-    signer: { name, keyId: receipt.keyId },
-    publicKey: key.key,
-    auth,
-    id,
-    purpose: "message",
-  })
-  return {
-    step: stepName(receipt.step),
-    by: receipt.by ?? name,
-    at: receipt.at,
-    recipient: receipt.recipientNode,
-    reason: receipt.reason,
-    log: { origin: accepted.origin, index: accepted.index },
-    proved: isProved(directory, accepted.origin, item),
+  #warnIfRevoked(name: string, keyId: Uint8Array): void {
+    if (this.#directory.isRevokedAnywhere(name, keyId))
+      this.#warnings.add(`${name} has revoked the key ${toHex(keyId)}; this was logged before`)
+  }
+
+  /** Whether the entry lies under a checkpoint; refused when a proof is there and does not hold. */
+  #isProved(origin: string, { acceptance, proof }: LoggedEvidence): boolean {
+    if (proof === undefined) return false
+    const parsed = parseTlogProof(utf8(proof))
+    if (parsed.index !== acceptance.index)
+      throw new ChappeError("proof", "the proof is one of another entry")
+    const keys = { log: this.#logKey(origin) }
+    openTlogProof(this.#directory.crypto, parsed, acceptance.entry, keys)
+    return true
+  }
+
+  #custody({ entry, origin, index, relay }: AcceptedEntry, logged: LoggedEvidence): ProvedStep {
+    return {
+      step: "custody",
+      by: relay,
+      at: entry.time,
+      recipient: null,
+      reason: null,
+      log: { origin, index },
+      loggedAt: entry.time,
+      proved: this.#isProved(origin, logged),
+    }
+  }
+
+  #receipt(item: EvidenceReceipt, message: Message): ProvedStep {
+    const receipt = decodeReceipt(item.receipt)
+    if (!equalBytes(receipt.messageId, message.messageId))
+      throw new ChappeError("recipients", "a receipt is one of another message")
+    demandRecipient(message.header.core, receipt.recipientNode)
+    const auth = decodeAuth(item.auth)
+    const id = receiptIdOf(sha256, item.receipt)
+    const root = batchRoot(sha256, auth, id, "message")
+    const accepted = openAcceptance(this.#directory, item.acceptance, root)
+    const { entry, place, origin, index } = accepted
+    const name = signerOf(receipt, accepted)
+    this.#judgeEntry(accepted, name)
+    const key = this.#directory.requireStationKey(name, receipt.keyId, place, entry.time)
+    const signer = { name, keyId: receipt.keyId }
+    this.#batches.check({ signer, publicKey: key.key, auth, id, purpose: "message" })
+    this.#warnIfRevoked(name, receipt.keyId)
+    return {
+      step: stepName(receipt.step),
+      by: receipt.by ?? name,
+      at: receipt.at,
+      recipient: receipt.recipientNode,
+      reason: receipt.reason,
+      log: { origin, index },
+      loggedAt: entry.time,
+      proved: this.#isProved(origin, item),
+    }
   }
 }
 
-function isRelayStep(step: number): boolean {
-  return (
-    step === receiptSteps.custody ||
-    step === receiptSteps.forwarded ||
-    step === receiptSteps.expired ||
-    step === receiptSteps.undelivered
-  )
+const relaySteps: readonly ReceiptStep[] = [
+  "custody",
+  "forwarded",
+  "rejected",
+  "expired",
+  "undelivered",
+  "erased",
+]
+const nodeSteps: readonly ReceiptStep[] = [
+  "delivered",
+  "opened",
+  "in-charge",
+  "answered",
+  "refused",
+  "fetched",
+  "rejected",
+  "erased",
+]
+
+/** The station that signs a receipt: a relay for what it did itself, in its own log; else the recipient. */
+function signerOf({ by, step, recipientNode }: Receipt, accepted: AcceptedEntry): string {
+  const byRelay = by !== null && isRelayName(by)
+  const name = stepName(step)
+  if (!(byRelay ? relaySteps : nodeSteps).includes(name))
+    throw new ChappeError("entry", `${by ?? recipientNode} cannot say ${name}`)
+  const { kind } = accepted.entry
+  if (kind !== (byRelay ? "relay-receipts" : "receipts"))
+    throw new ChappeError("entry", `a ${kind} entry holds no such receipt`)
+  if (!byRelay) return recipientNode
+  if (by !== accepted.relay)
+    throw new ChappeError("entry", `${accepted.relay} does not log receipts of ${by}`)
+  return by
 }
 
 function demandRecipient(core: Core, name: string): void {

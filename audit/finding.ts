@@ -1,6 +1,6 @@
 // A finding: something in a log that must not be there, or is missing. One is enough for exit code 3.
 
-import type { ErrorCode } from "../protocol/errors.ts"
+import type { ChappeError, ErrorCode } from "../protocol/errors.ts"
 
 export type Finding = {
   readonly code: ErrorCode
@@ -10,4 +10,5 @@ export type Finding = {
   readonly message: string
 }
 
-export type Report = (finding: Finding) => void
+/** Takes down what `error` says about the log `origin`, or about one entry of it. */
+export type Report = (error: ChappeError, origin: string, index: number | null) => void

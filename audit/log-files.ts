@@ -126,16 +126,56 @@ function bundlesFrom(start: number, size: number): readonly Bundle[] {
   return [...bundlesOf(size)].filter(({ index, width }) => index * tileWidth + width > start)
 }
 
-/** The right edge of the log when it had `size` entries, from its tiles. Refused with `log-file`. */
-export async function readTreeEdge(source: LogSource, size: number): Promise<TreeEdge> {
+/**
+ * The right edge of the log when it had `size` entries, from the tiles of its present size: those of the
+ * earlier one may be gone. Refused with `log-file`.
+ */
+export async function readTreeEdge(
+  source: LogSource,
+  size: number,
+  presentSize: number,
+): Promise<TreeEdge> {
   const levels: (readonly Uint8Array[])[] = []
   for (let level = 0; hashesAtLevel(size, level) > 0; level++) {
     const count = hashesAtLevel(size, level)
-    const width = count % tileWidth
     const index = Math.floor(count / tileWidth)
-    levels.push(width === 0 ? [] : await readItems(source, { kind: "hashes", level, index, width }))
+    const width = widthAt(presentSize, level, index)
+    const held = count % tileWidth
+    const hashes =
+      held === 0 ? [] : await readItems(source, { kind: "hashes", level, index, width })
+    levels.push(hashes.slice(0, held))
   }
   return { size, levels }
+}
+
+/**
+ * Where the bundles begin that are still there: 0, unless a prefix of the log was pruned. Looks at
+ * bundles from `start` on only.
+ */
+export async function firstBundleEntry(
+  source: LogSource,
+  size: number,
+  start: number,
+): Promise<number> {
+  const first = Math.floor(start / tileWidth)
+  const isThere = async (index: number): Promise<boolean> => {
+    const width = widthAt(size, 0, index)
+    for (const one of new Set([width, tileWidth])) {
+      const path = tilePath({ kind: "entries", index, width: one })
+      if ((await source.read(path, auditLimits.bundleBytesMax)) !== undefined) return true
+    }
+    return false
+  }
+  const end = Math.ceil(size / tileWidth)
+  if (first >= end || (await isThere(first))) return start
+  let missing = first
+  let there = end
+  while (missing + 1 < there) {
+    const middle = Math.floor((missing + there) / 2)
+    if (await isThere(middle)) there = middle
+    else missing = middle
+  }
+  return Math.min(size, there * tileWidth)
 }
 
 /** Bundles may be deleted by policy, tiles never. */
