@@ -5,9 +5,10 @@ import { crypto } from "../../keys/crypto.ts"
 import { generateKeyPair } from "../../keys/ed25519.ts"
 import type { KeyEntry } from "../../keys/key-file.ts"
 import { type SigningKey, signingKey } from "../../keys/signing-key.ts"
-import { equalBytes, toHex } from "../../protocol/bytes.ts"
+import { equalBytes } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
+import { limits } from "../../protocol/limits.ts"
 import { type VerifierKey, parseVerifierKey } from "../../protocol/verifier-key.ts"
 
 export type NoteSigningKey = {
@@ -21,6 +22,8 @@ export type OwnLog = {
   readonly log: NoteSigningKey
   readonly promise: NoteSigningKey
 }
+
+export type LogSort = "directory" | "traffic"
 
 export class Keyring {
   readonly #name: string
@@ -53,35 +56,54 @@ export class Keyring {
     return usable.key
   }
 
-  /** Seed of the link key that the directory accepts longest from `now`. Refused: `key-expired`. */
+  /** Seed of the link key to be shown now: of those that last another week the one that ends first. Refused: `key-expired`. */
   linkSeed(now: number): Uint8Array {
-    const accepted = this.#directory.linkKeys(this.#name, now).map(toHex)
-    const usable = this.#entries.filter(
-      ({ use, publicKey }) => use === "link" && accepted.includes(toHex(publicKey)),
-    )
-    const [entry] = usable
-    if (entry === undefined)
+    const seedOf = (key: Uint8Array): Uint8Array | undefined =>
+      this.#entries.find(({ use, publicKey }) => use === "link" && equalBytes(publicKey, key))
+        ?.secret
+    const accepted = this.#directory.linkKeys(this.#name, now)
+    const named = (this.#directory.station(this.#name)?.keys ?? [])
+      .flatMap(({ links }) => links)
+      .filter(({ key }) => accepted.some((one) => equalBytes(one, key)))
+      .toSorted((a, b) => a.notAfter - b.notAfter)
+      .flatMap(({ key, notAfter }) => {
+        const seed = seedOf(key)
+        return seed === undefined ? [] : [{ seed, notAfter }]
+      })
+    const week = 7 * limits.secondsPerDay
+    const chosen = named.find(({ notAfter }) => notAfter > now + week) ?? named.at(-1)
+    if (chosen === undefined)
       throw new ChappeError("key-expired", `${this.#name} holds no link key that is valid now`)
-    return entry.secret
+    return chosen.seed
   }
 
-  /** The newest log of that sort whose keys are held; of the traffic logs the one of `year`, if it is named. */
-  ownLog(sort: "directory" | "traffic", year: number): OwnLog {
-    const logs = (this.#directory.station(this.#name)?.logs ?? []).filter(({ origin }) =>
-      origin.startsWith(`${this.#name}/${sort}`),
-    )
-    const held = logs.flatMap((named) => {
-      const log = this.#noteKey("log", named.logVkey)
-      const promise = this.#noteKey("promise", named.promiseVkey)
-      return log === undefined || promise === undefined
-        ? []
-        : [{ origin: named.origin, log, promise }]
-    })
-    const future = (origin: string): boolean => yearOf(origin) > year
-    const found = held.findLast(({ origin }) => !future(origin)) ?? held.at(-1)
+  /** The newest log of that sort whose keys are held; of the traffic logs none of a year after `year`. */
+  ownLog(sort: LogSort, year: number): OwnLog {
+    const held = this.#held(sort)
+    const found = held.findLast(({ origin }) => yearOf(origin) <= year) ?? held.at(-1)
     if (found === undefined)
       throw new ChappeError("key-expired", `${this.#name} holds no keys of a ${sort} log`)
     return found
+  }
+
+  /** The log of that sort that was named before the one with this origin. */
+  logBefore(sort: LogSort, origin: string): OwnLog | undefined {
+    const held = this.#held(sort)
+    const at = held.findIndex((log) => log.origin === origin)
+    return at > 0 ? held[at - 1] : undefined
+  }
+
+  #held(sort: LogSort): readonly OwnLog[] {
+    const logs = this.#directory.station(this.#name)?.logs ?? []
+    return logs
+      .filter(({ origin }) => origin.startsWith(`${this.#name}/${sort}`))
+      .flatMap((named) => {
+        const log = this.#noteKey("log", named.logVkey)
+        const promise = this.#noteKey("promise", named.promiseVkey)
+        return log === undefined || promise === undefined
+          ? []
+          : [{ origin: named.origin, log, promise }]
+      })
   }
 
   #noteKey(use: "log" | "promise", vkey: string): NoteSigningKey | undefined {

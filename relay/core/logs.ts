@@ -7,7 +7,6 @@ import { type LogRecord, logRecord } from "./records.ts"
 import { framed, openRecord, position, recordKey } from "./tables.ts"
 import { relayLimits } from "../limits.ts"
 
-export type LogSort = "directory" | "traffic"
 export type LogState = { readonly own: OwnLog } & LogRecord
 
 export function logKey(origin: string): Uint8Array {

@@ -1,0 +1,101 @@
+// Auditors on the HTTPS listener: a request signed by a key that the roster names, and a trace in the log of
+// what they exported. docs/PROTOCOL.md, "Auditors".
+//
+//   Authorization: Chappe-Auditor name=<name>,time=<seconds>,signature=<base64>
+//   signed: "chappe/auditor/v1\n" method "\n" path "\n" time "\n"
+
+import { verify } from "../../keys/ed25519.ts"
+import { sha256 } from "../../keys/crypto.ts"
+import { emptyBytes, fromBase64, utf8 } from "../../protocol/bytes.ts"
+import { parseDecimal } from "../../protocol/decimal.ts"
+import type { Directory } from "../../protocol/directory.ts"
+import { commitmentOf } from "../../protocol/entry.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import { keyId } from "../../protocol/key-id.ts"
+import { relayLimits } from "../limits.ts"
+import type { Committer } from "./committer.ts"
+import type { NetworkClock } from "./network-clock.ts"
+import type { Journal, Random } from "./ports.ts"
+
+const form =
+  /^Chappe-Auditor name=(?<name>[a-z0-9.-]{1,64}),time=(?<time>[0-9]{1,12}),signature=(?<signature>[A-Za-z0-9+/=]{88})$/u
+
+/** The auditor's name. Refused: `unauthenticated`. */
+export function openAuditorHeader(
+  directory: Directory,
+  now: number,
+  request: { readonly authorization: string; readonly method: string; readonly path: string },
+): string {
+  const { name, time, signature } = form.exec(request.authorization)?.groups ?? {}
+  if (name === undefined || time === undefined || signature === undefined)
+    throw new ChappeError("unauthenticated", "the auditor's header does not have its form")
+  const key = directory.auditorKey(name)
+  const at = parseDecimal(time)
+  const message = utf8(`chappe/auditor/v1\n${request.method}\n${request.path}\n${time}\n`)
+  const isFresh = Math.abs(at - now) <= relayLimits.auditorClockSeconds
+  if (key === undefined || !isFresh || !verify(key, message, fromBase64(signature)))
+    throw new ChappeError("unauthenticated", "the auditor's signature does not hold")
+  return name
+}
+
+type Range = { readonly from: number; readonly to: number }
+
+/** What auditors exported of the traffic log: one entry for each run of bundles, about a minute later. */
+export class AccessRecord {
+  readonly #directory: Directory
+  readonly #committer: Committer
+  readonly #network: NetworkClock
+  readonly #random: Random
+  readonly #journal: Journal
+  readonly #pending = new Map<string, Range[]>()
+
+  constructor(parts: {
+    readonly directory: Directory
+    readonly committer: Committer
+    readonly network: NetworkClock
+    readonly random: Random
+    readonly journal: Journal
+  }) {
+    this.#directory = parts.directory
+    this.#committer = parts.committer
+    this.#network = parts.network
+    this.#random = parts.random
+    this.#journal = parts.journal
+  }
+
+  /** `to` is exclusive. */
+  exported(auditor: string, range: Range): void {
+    const ranges = this.#pending.get(auditor) ?? []
+    const last = ranges.at(-1)
+    // Bundles are fetched one after another: a run is one range.
+    if (last !== undefined && range.from <= last.to && range.to >= last.from)
+      ranges[ranges.length - 1] = {
+        from: Math.min(last.from, range.from),
+        to: Math.max(last.to, range.to),
+      }
+    else ranges.push(range)
+    this.#pending.set(auditor, ranges)
+  }
+
+  /** Logs what is pending. */
+  async flush(): Promise<void> {
+    if (this.#network.isOff) return
+    const pending = [...this.#pending]
+    this.#pending.clear()
+    for (const [auditor, ranges] of pending) {
+      const key = this.#directory.auditorKey(auditor)
+      if (key === undefined) continue
+      const id = keyId(sha256, "auditor", key)
+      await this.#committer.commit(async (draft) => {
+        const { time } = draft
+        for (const { from, to } of ranges) {
+          // No purpose is asked for yet: the commitment hides an empty one.
+          const commit = commitmentOf(sha256, this.#random(32), sha256(emptyBytes))
+          draft.appendTraffic({ kind: "access", time, keyId: id, from, to, commit })
+        }
+        return () => undefined
+      })
+      this.#journal.info("export", { auditor, ranges: ranges.length })
+    }
+  }
+}

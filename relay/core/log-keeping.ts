@@ -1,0 +1,188 @@
+// The relay's logs over time: checkpoints at most a second after a commit, an idle log signed again every
+// minute, the own directory bound into the traffic log, other relays' heads written down, the next year's
+// shard begun. docs/PROTOCOL.md, "Checkpoints" and "Logs".
+
+import { equalBytes } from "../../protocol/bytes.ts"
+import { limits } from "../../protocol/limits.ts"
+import type { Committer } from "./committer.ts"
+import type { Draft } from "./draft.ts"
+import type { Following } from "./following.ts"
+import type { Keyring, OwnLog } from "./keyring.ts"
+import { type Logs, yearAt } from "./logs.ts"
+import type { NetworkClock } from "./network-clock.ts"
+import type { Clock, Journal } from "./ports.ts"
+import type { PublishedLog } from "./published-log.ts"
+import type { Publisher } from "./publisher.ts"
+
+export type LogKeepingParts = {
+  readonly logs: Logs
+  readonly keyring: Keyring
+  readonly committer: Committer
+  readonly network: NetworkClock
+  readonly following: Following
+  readonly clock: Clock
+  readonly journal: Journal
+  readonly openPublisher: (own: OwnLog) => Promise<Publisher>
+  /** A checkpoint was published. */
+  readonly published: (publisher: Publisher) => void
+}
+
+type Kept = { publisher: Publisher; signedAtMs: number; hasNewLines: boolean }
+
+export class LogKeeping {
+  readonly #parts: LogKeepingParts
+  readonly #directory: Kept
+  #traffic: Kept
+  /** Heads of other logs as last written down. */
+  readonly #noted = new Map<string, Uint8Array>()
+
+  private constructor(parts: LogKeepingParts, directory: Publisher, traffic: Publisher) {
+    this.#parts = parts
+    this.#directory = { publisher: directory, signedAtMs: 0, hasNewLines: false }
+    this.#traffic = { publisher: traffic, signedAtMs: 0, hasNewLines: false }
+  }
+
+  /** Refused: `log-root`. */
+  static async open(parts: LogKeepingParts): Promise<LogKeeping> {
+    const { logs, openPublisher } = parts
+    const directory = await openPublisher(logs.directory.own)
+    const traffic = await openPublisher(logs.traffic.own)
+    const keeping = new LogKeeping(parts, directory, traffic)
+    await keeping.#bindShard()
+    return keeping
+  }
+
+  get directory(): PublishedLog {
+    return this.#directory.publisher.log
+  }
+
+  get traffic(): PublishedLog {
+    return this.#traffic.publisher.log
+  }
+
+  publishers(): readonly Publisher[] {
+    return [this.#directory.publisher, this.#traffic.publisher]
+  }
+
+  cosigned(publisher: Publisher): void {
+    for (const kept of [this.#directory, this.#traffic])
+      if (kept.publisher === publisher) kept.hasNewLines = true
+  }
+
+  /** Publishes what is due; to be called a few times a second, one call at a time. */
+  async tend(): Promise<void> {
+    const { logs, network } = this.#parts
+    if (network.isOff) return
+    await this.#publish(this.#directory, logs.directory.size)
+    await this.#bindDirectory()
+    await this.#publish(this.#traffic, logs.traffic.size)
+    await this.#rollShard()
+  }
+
+  async #publish(kept: Kept, size: number): Promise<void> {
+    const { clock, published } = this.#parts
+    const { publisher } = kept
+    const isNew = size > publisher.log.head.size || publisher.log.checkpoint.length === 0
+    const nowMs = clock.monotonicMs()
+    const isIdle = nowMs - kept.signedAtMs >= limits.idleCheckpointSeconds * 1_000
+    if (!isNew && !isIdle) {
+      if (kept.hasNewLines) {
+        kept.hasNewLines = false
+        await publisher.republish()
+      }
+      return
+    }
+    kept.hasNewLines = false
+    await publisher.advance(size)
+    kept.signedAtMs = nowMs
+    published(publisher)
+  }
+
+  /** A larger directory size counts only after the traffic log holds the checkpoint of that size. */
+  async #bindDirectory(): Promise<void> {
+    const { logs, committer } = this.#parts
+    const { publisher } = this.#directory
+    const { size } = publisher.log.head
+    if (size <= logs.traffic.directorySize) return
+    const note = publisher.headNote()
+    await committer.commit(async (draft) => {
+      draft.appendTraffic({ kind: "head", time: draft.time, note })
+      draft.bindDirectory(size)
+      return () => undefined
+    })
+  }
+
+  /** Other relays' heads, where they have changed. */
+  async noteHeads(): Promise<void> {
+    const fresh = this.#parts.following.heads().filter(({ origin, note }) => {
+      const before = this.#noted.get(origin)
+      return before === undefined || !equalBytes(before, note)
+    })
+    if (fresh.length === 0) return
+    await this.#append((draft, time) => {
+      for (const { note } of fresh) draft.appendTraffic({ kind: "head", time, note })
+    })
+    for (const { origin, note } of fresh) this.#noted.set(origin, note)
+  }
+
+  /** Our traffic head into the directory log, so that gossip about the one covers both. */
+  async noteTraffic(): Promise<void> {
+    const { publisher } = this.#traffic
+    if (publisher.log.checkpoint.length === 0) return
+    const note = publisher.headNote()
+    await this.#append((draft, time) => {
+      draft.appendDirectory({ kind: "head", time, note })
+    })
+  }
+
+  async #append(write: (draft: Draft, time: number) => void): Promise<void> {
+    if (this.#parts.network.isOff) return
+    await this.#parts.committer.commit(async (draft) => {
+      write(draft, draft.time)
+      return () => undefined
+    })
+  }
+
+  /** A new year's shard begins when the old one is published to its end. */
+  async #rollShard(): Promise<void> {
+    const { logs, keyring, network, committer, openPublisher, journal } = this.#parts
+    const own = keyring.ownLog("traffic", yearAt(network.now))
+    const old = this.#traffic.publisher
+    if (own.origin === logs.traffic.own.origin) return
+    // One commit may still be under way: the switch stands in a commit of its own, after it.
+    const isRolled = await committer.commit(async (draft) => {
+      const isWhole = old.log.head.size === logs.traffic.size
+      if (isWhole && draft.isEmpty) logs.roll(own)
+      return () => isWhole && logs.traffic.own.origin === own.origin
+    })
+    if (!isRolled) return
+    this.#traffic = {
+      publisher: await openPublisher(own),
+      signedAtMs: 0,
+      hasNewLines: false,
+    }
+    journal.info("shard", { origin: own.origin })
+    await this.#shardEntry(old.headNote())
+  }
+
+  /** After a restart between two shards the new one still lacks its first entry. */
+  async #bindShard(): Promise<void> {
+    const { logs, keyring, network, openPublisher } = this.#parts
+    if (logs.traffic.size > 0) return
+    const before = keyring.logBefore("traffic", logs.traffic.own.origin)
+    if (before === undefined || network.isOff) return
+    const publisher = await openPublisher(before)
+    if (publisher.log.head.size > 0) await this.#shardEntry(publisher.headNote())
+  }
+
+  /** The last checkpoint of the shard before, as the first entry; and where keys are judged, anew. */
+  async #shardEntry(note: Uint8Array): Promise<void> {
+    const { publisher } = this.#directory
+    await this.#append((draft, time) => {
+      draft.appendTraffic({ kind: "shard", time, note })
+      if (publisher.log.head.size === 0) return
+      draft.appendTraffic({ kind: "head", time, note: publisher.headNote() })
+      draft.bindDirectory(publisher.log.head.size)
+    })
+  }
+}

@@ -1,0 +1,389 @@
+// A node's end of a link, over a real TLS socket: says HELLO, seals and submits, takes what comes. It keeps
+// nothing and checks little; it is the relay that is tested with it.
+
+import { type TLSSocket, connect } from "node:tls"
+import { WebSocket } from "ws"
+import { openAcceptance } from "../../keys/accepted-entry.ts"
+import { signBatch } from "../../keys/batch-signer.ts"
+import { crypto, sha256 } from "../../keys/crypto.ts"
+import { makeLinkCertificate } from "../../keys/link-certificate.ts"
+import { openHello, signHello } from "../../keys/link-hello.ts"
+import { logStatementId } from "../../keys/accepted-entry.ts"
+import { dayKeyPair, dayOf } from "../../keys/prekey-period.ts"
+import {
+  type SealedEnvelope,
+  draftContent,
+  draftIdentity,
+  sealEnvelope,
+} from "../../keys/seal-envelope.ts"
+import { encodeAuth } from "../../protocol/batch.ts"
+import { emptyBytes } from "../../protocol/bytes.ts"
+import type { Value } from "../../protocol/codec.ts"
+import type { Directory } from "../../protocol/directory.ts"
+import { type Lane, contentPae } from "../../protocol/envelope.ts"
+import { commitmentOf } from "../../protocol/entry.ts"
+import { linkLanes } from "../../protocol/frames.ts"
+import { limits } from "../../protocol/limits.ts"
+import type {
+  Acceptance,
+  AttachmentRef,
+  LinkMessage,
+  LogStatement,
+} from "../../protocol/link-messages.ts"
+import { LinkSession } from "../../protocol/link-session.ts"
+import { encodeReceipt, receiptIdOf, receiptSteps } from "../../protocol/receipt.ts"
+import { zeroHash } from "../../protocol/chain.ts"
+import { systemClock } from "../../relay/adapters/system-clock.ts"
+import type { Request } from "../../relay/core/links.ts"
+import { PeerLink } from "../../relay/core/peer-link.ts"
+import type { Journal } from "../../relay/core/ports.ts"
+import { countingRandom } from "./counting-random.ts"
+import type { World, WorldMember } from "./world.ts"
+
+export const silentJournal: Journal = { info: () => undefined, warn: () => undefined }
+
+export type Submission = {
+  readonly sealed: SealedEnvelope
+  readonly request: Omit<LinkMessage<"submit">, "request">
+}
+
+/** What the relay asked of this node. */
+export type Asked = { readonly from: string; readonly message: LinkMessage }
+
+export class TestNode {
+  readonly world: World
+  readonly member: WorldMember
+  readonly directory: Directory
+  readonly asked: Asked[] = []
+  readonly #random
+  readonly #links = new Map<string, PeerLink>()
+  readonly #sockets = new Map<string, TLSSocket>()
+  readonly #seqs = new Map<string, number>()
+  readonly #channels = new Map<string, { seq: number; prev: Uint8Array }>()
+  readonly #waiters = new Set<() => void>()
+  #sessions = 0
+  /** What this node answers; by default it takes everything. */
+  answer: (message: LinkMessage, from: string) => Promise<Request>
+
+  constructor(world: World, name: string) {
+    this.world = world
+    this.member = world.member(name)
+    this.directory = world.directory()
+    this.#random = countingRandom(`node ${name}`)
+    this.answer = async (message) =>
+      message.name === "checkpoint" ? { name: "cosigned", status: 404, body: "" } : { name: "done" }
+  }
+
+  get name(): string {
+    return this.member.name
+  }
+
+  async connect(relay: string, port: number): Promise<PeerLink> {
+    const { link, node } = this.member
+    const serial = this.#random(16)
+    const certificate = makeLinkCertificate({
+      name: this.name,
+      seed: link.seed,
+      serial,
+      notBefore: this.world.at,
+    })
+    const socket = connect({
+      host: "127.0.0.1",
+      port,
+      cert: certificate.certPem,
+      key: certificate.keyPem,
+      minVersion: "TLSv1.3",
+      rejectUnauthorized: false,
+    })
+    this.#sockets.set(relay, socket)
+    await new Promise<void>((resolve, reject) => {
+      socket.once("secureConnect", resolve)
+      socket.once("error", reject)
+    })
+    const exporter = Uint8Array.from(
+      socket.exportKeyingMaterial(32, "EXPORTER-Channel-Binding", Buffer.alloc(0)),
+    )
+    const webSocket = new WebSocket("ws://relay/", {
+      createConnection: () => socket,
+      perMessageDeflate: false,
+    })
+    await new Promise<void>((resolve, reject) => {
+      webSocket.once("open", resolve)
+      webSocket.once("error", reject)
+    })
+    const session = new LinkSession(performance.now())
+    this.#sessions += 1
+    session.sendHello(
+      signHello(node, {
+        exporter,
+        from: this.name,
+        to: relay,
+        role: 0,
+        at: this.world.at,
+        suites: [1],
+        head: { size: 0, root: sha256(emptyBytes) },
+        incarnation: this.member.incarnation,
+        held: { seq: this.#seqs.get(relay) ?? 0, session: this.#sessions },
+      }),
+    )
+    for (const frame of session.takeFrames(performance.now())) webSocket.send(frame)
+    return new Promise<PeerLink>((resolve, reject) => {
+      let peer: PeerLink | undefined
+      webSocket.on("close", () => {
+        peer?.down()
+        reject(new Error("the link closed before its hello"))
+      })
+      webSocket.on("error", () => undefined)
+      webSocket.on("message", (data: Buffer) => {
+        for (const event of session.receive(Uint8Array.from(data), performance.now())) {
+          if (event.kind === "hello") {
+            const { at: now } = this.world
+            openHello(this.directory, event.hello, {
+              exporter,
+              from: relay,
+              to: this.name,
+              role: 1,
+              now,
+            })
+            peer = new PeerLink({
+              name: relay,
+              role: "relay",
+              session,
+              wire: {
+                send: (frame) => {
+                  webSocket.send(frame)
+                },
+                get bufferedBytes() {
+                  return webSocket.bufferedAmount
+                },
+                end: () => {
+                  webSocket.close()
+                },
+              },
+              clock: systemClock,
+              journal: silentJournal,
+              handler: async (_peer, message) => this.#take(relay, message),
+            })
+            this.#links.set(relay, peer)
+            resolve(peer)
+          } else if (event.kind === "close" && peer === undefined)
+            reject(new Error(`closed: ${event.code}`))
+          else peer?.take([event])
+        }
+        peer?.flush()
+      })
+    })
+  }
+
+  async #take(from: string, message: LinkMessage): Promise<Request> {
+    const answer = await this.answer(message, from)
+    this.asked.push({ from, message })
+    for (const wake of this.#waiters) wake()
+    return answer
+  }
+
+  /** Resolves once something asked satisfies the test. */
+  async until<T>(find: (asked: readonly Asked[]) => T | undefined): Promise<T> {
+    for (;;) {
+      const found = find(this.asked)
+      if (found !== undefined) return found
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiters.delete(wake)
+          resolve()
+        }
+        this.#waiters.add(wake)
+      })
+    }
+  }
+
+  /** The first delivery, or the one after `count` others. */
+  async delivery(count = 0): Promise<LinkMessage<"deliver">> {
+    return this.until((asked) => {
+      const found = asked.filter(({ message }) => message.name === "deliver")[count]?.message
+      return found?.name === "deliver" ? found : undefined
+    })
+  }
+
+  link(relay: string): PeerLink {
+    const found = this.#links.get(relay)
+    if (found === undefined) throw new Error(`no link to ${relay}`)
+    return found
+  }
+
+  /** Cuts the connection without a word. */
+  cut(relay: string): void {
+    this.#sockets.get(relay)?.destroy()
+  }
+
+  close(): void {
+    for (const socket of this.#sockets.values()) socket.destroy()
+  }
+
+  nextSeq(origin: string): number {
+    const seq = (this.#seqs.get(origin) ?? 0) + 1
+    this.#seqs.set(origin, seq)
+    return seq
+  }
+
+  /** A log statement of this node's over `subject`. */
+  statement(
+    kind: "envelope" | "receipts" | "journal",
+    origin: string,
+    subject: Uint8Array,
+    seq = this.nextSeq(origin),
+  ): LogStatement {
+    const salt = this.#random(32)
+    const commit = commitmentOf(sha256, salt, subject)
+    const { keyId } = this.member.node
+    const id = logStatementId({ kind, origin, commit, keyId, seq })
+    const { auths } = signBatch(this.name, this.member.node, [{ id, blind: emptyBytes }])
+    const [auth] = auths
+    if (auth === undefined) throw new Error("one auth")
+    return { origin, seq, keyId, salt, commit, auth: encodeAuth(auth) }
+  }
+
+  /** A sealed message with its log statement for that relay. */
+  seal(
+    relay: string,
+    options: {
+      readonly to: readonly string[]
+      readonly document?: Value
+      readonly lane?: Lane
+      readonly created?: number
+      readonly expires?: number
+      readonly attachments?: readonly AttachmentRef[]
+      readonly seq?: number
+    },
+  ): Submission {
+    const { world, member } = this
+    const created = options.created ?? world.at
+    const lane = options.lane ?? 0
+    const nodes = options.to.toSorted()
+    const [officer] = member.officers
+    if (officer === undefined) throw new Error("no officer")
+    const draft = {
+      type: "case/info",
+      officer: officer.id,
+      created,
+      nodes,
+      document: options.document ?? "hello",
+    }
+    const id = draftIdentity(member.hedgeSecret, this.#random, draft)
+    const content = draftContent(this.name, id, draft)
+    const recipients = nodes.map((node) => {
+      const channel = this.#channels.get(`${node}/${lane}`) ?? { seq: 0, prev: zeroHash }
+      const period = world.members.get(node)?.periods[0]
+      const pair = period === undefined ? undefined : dayKeyPair(period, dayOf(world.at))
+      if (pair === undefined) throw new Error(`no prekey of ${node}`)
+      return {
+        node,
+        kemKey: pair.publicKey,
+        channelSeq: channel.seq + 1,
+        channelPrev: channel.prev,
+      }
+    })
+    const sealed = sealEnvelope({
+      sender: { node: this.name, keyId: member.node.keyId, incarnation: member.incarnation },
+      hedgeSecret: member.hedgeSecret,
+      random: this.#random,
+      id,
+      content,
+      officerSig: officer.key.sign(contentPae(content)),
+      officerKeyId: officer.key.keyId,
+      created,
+      expires: options.expires ?? created + 86_400,
+      precedence: lane,
+      recipients,
+      checkpoint: { size: 0, root: sha256(emptyBytes) },
+      room: null,
+    })
+    for (const { node, channelSeq } of recipients)
+      this.#channels.set(`${node}/${lane}`, { seq: channelSeq, prev: sealed.messageId })
+    const { auths } = signBatch(this.name, member.node, [
+      { id: sealed.messageId, blind: this.#random(16) },
+    ])
+    const [auth] = auths
+    if (auth === undefined) throw new Error("one auth")
+    const { origin } = world.relay(relay).trafficLog
+    return {
+      sealed,
+      request: {
+        name: "submit",
+        header: sealed.header,
+        auth: encodeAuth(auth),
+        leaves: sealed.leaves,
+        statement: this.statement("envelope", origin, sealed.messageId, options.seq),
+        attachments: options.attachments ?? [],
+        body: sealed.body,
+      },
+    }
+  }
+
+  async submit(relay: string, submission: Submission): Promise<Acceptance> {
+    const answer = await this.link(relay).request(linkLanes.flash, submission.request)
+    if (answer.name !== "accepted") throw new Error(`answered ${answer.name}`)
+    return answer.acceptance
+  }
+
+  /** Receipts for messages, as one batch. */
+  receipts(
+    relay: string,
+    items: readonly {
+      readonly messageId: Uint8Array
+      readonly to: string
+      readonly step?: "delivered" | "rejected" | "fetched"
+      readonly ref?: Uint8Array
+    }[],
+  ): Omit<LinkMessage<"receipts">, "request"> {
+    const receipts = items.map(({ messageId, step = "delivered", ref = null }) =>
+      encodeReceipt({
+        version: 1,
+        messageId,
+        recipientNode: this.name,
+        step: receiptSteps[step],
+        reason: null,
+        at: this.world.at,
+        keyId: this.member.node.keyId,
+        by: null,
+        ref,
+      }),
+    )
+    const { root, auths } = signBatch(
+      this.name,
+      this.member.node,
+      receipts.map((receipt) => ({ id: receiptIdOf(sha256, receipt), blind: this.#random(16) })),
+    )
+    return {
+      name: "receipts",
+      statement: this.statement("receipts", this.world.relay(relay).trafficLog.origin, root),
+      root,
+      items: items.map(({ to, messageId }, i) => {
+        const [receipt, auth] = [receipts[i], auths[i]]
+        if (receipt === undefined || auth === undefined) throw new Error("an auth each")
+        return { to, messageId, receipt, auth: encodeAuth(auth) }
+      }),
+    }
+  }
+
+  /** Whether the relay's promise covers this message. */
+  isAccepted(acceptance: Acceptance, messageId: Uint8Array): boolean {
+    openAcceptance(this.directory, acceptance, messageId)
+    return true
+  }
+
+  /** Brings an attachment to the relay, part by part. */
+  async upload(relay: string, bytes: Uint8Array): Promise<AttachmentRef> {
+    const ref = { hash: crypto.sha256(bytes), length: bytes.length }
+    const offer = await this.link(relay).request(linkLanes.bulk, { name: "bodyOffer", body: ref })
+    let offset = offer.name === "bodyHave" ? offer.offset : 0
+    while (offset < bytes.length) {
+      const part = bytes.slice(offset, offset + limits.bodyPartBytesMax)
+      const put = { name: "bodyPut", hash: ref.hash, offset, part } as const
+      const answer = await this.link(relay).request(linkLanes.bulk, put)
+      if (answer.name !== "bodyHave") throw new Error(answer.name)
+      ;({ offset } = answer)
+    }
+    return ref
+  }
+}
