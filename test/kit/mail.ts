@@ -131,8 +131,13 @@ export function write(world: World, item: Letter): Written {
   return { id, content, officerSig: item.officer.key.sign(contentPae(content)) }
 }
 
-/** The node's part, without its signature. */
-export function seal(world: World, item: Letter, written: Written): SealedEnvelope {
+/** The node's part, without its signature. `keys`: the recipients' KEM keys, derived when absent. */
+export function seal(
+  world: World,
+  item: Letter,
+  written: Written,
+  keys?: ReadonlyMap<string, KemKeyPair>,
+): SealedEnvelope {
   const sender = world.member(item.from)
   return sealEnvelope({
     sender: { node: item.from, keyId: sender.node.keyId, incarnation: sender.incarnation },
@@ -145,7 +150,7 @@ export function seal(world: World, item: Letter, written: Written): SealedEnvelo
     precedence: item.precedence,
     recipients: item.to.map((node) => ({
       node,
-      kemKey: prekeyOf(world, node, item.created).publicKey,
+      kemKey: (keys?.get(node) ?? prekeyOf(world, node, item.created)).publicKey,
       channelSeq: 1,
       channelPrev: new Uint8Array(32),
     })),
