@@ -18,13 +18,13 @@ function unitTally(): Tally {
   return { passed: report.numPassedTests, failed, skipped }
 }
 
-/** Node's runner ends its report with `# pass 12`, `# fail 0` and so on. */
+/** Node's runner ends its report with `# pass 12`, `# fail 0` and so on; what stands above is of single files. */
 function processTally(): Tally {
   const report = readFileSync("dist/test/e2e.tap", "utf8")
   const count = (word: string): number => {
-    const found = new RegExp(`^# ${word} (?<count>\\d+)$`, "mu").exec(report)?.groups?.["count"]
+    const found = [...report.matchAll(new RegExp(`^# ${word} (?<count>\\d+)$`, "gmu"))].at(-1)
     if (found === undefined) throw new Error(`dist/test/e2e.tap does not say how many ${word}`)
-    return Number(found)
+    return Number(found.groups?.["count"])
   }
   return {
     passed: count("pass"),
