@@ -90,9 +90,17 @@ function refuse(key: string, why: string): never {
   throw new ChappeError("document", `${key} ${why}`)
 }
 
+function codePoints(found: string): number {
+  let count = 0
+  for (let at = 0; at < found.length; at += (found.codePointAt(at) ?? 0) > 0xffff ? 2 : 1)
+    count += 1
+  return count
+}
+
 function textOf(key: string, found: Value | undefined, least: number, most: number): string {
   if (typeof found !== "string") return refuse(key, "is not text")
-  const length = Array.from(found).length
+  // Code points are never more than code units: they are counted only where it matters.
+  const length = found.length <= most ? found.length : codePoints(found)
   if (length < least || length > most)
     refuse(key, `has ${length} characters, not ${least} … ${most}`)
   return found

@@ -161,7 +161,10 @@ class Scanner {
     if (end > this.#bytes.length) refuse("cut short")
     // Decoders drop a byte order mark in front (msgpackr from 64 bytes on): two encodings of one value.
     if (length >= 3 && this.#isByteOrderMark()) refuse("text begins with a byte order mark")
-    while (this.offset < end) this.#codePoint(end)
+    while (this.offset < end) {
+      if ((this.#bytes[this.offset] ?? 0) < 0x80) this.offset += 1
+      else this.#codePoint(end)
+    }
   }
 
   #isByteOrderMark(): boolean {
@@ -170,10 +173,9 @@ class Scanner {
     return bytes[at] === 0xef && bytes[at + 1] === 0xbb && bytes[at + 2] === 0xbf
   }
 
-  /** One code point of RFC 3629 UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. */
+  /** One code point beyond ASCII of RFC 3629 UTF-8: no overlong form, no surrogate, nothing above U+10FFFF. */
   #codePoint(end: number): void {
     const first = this.#byte()
-    if (first < 0x80) return
     let more: number
     let lowest = 0x80
     let highest = 0xbf
