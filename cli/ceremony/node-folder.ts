@@ -2,6 +2,7 @@
 
 import { join } from "node:path"
 import type { FoundedMember, NewOfficer } from "../../keys/founding.ts"
+import { nodeConfigTemplate } from "../../node/config.ts"
 import type { Role } from "../../protocol/capability.ts"
 import { type TrustFile, formatTrustFile } from "../../protocol/trust-file.ts"
 import { makeFolder, syncFolder, writeNew } from "../private-files.ts"
@@ -19,6 +20,16 @@ export function firstOfficers(isDesk: boolean): readonly NewOfficer[] {
     { officer: "auditor", roles: ["auditor"] },
     { officer: "operator", roles: ["operator"] },
   ]
+}
+
+/** The node's template with this name and port in it. */
+export function nodeConfigText(options: {
+  readonly name: string
+  readonly httpPort: number
+}): string {
+  return nodeConfigTemplate
+    .replace(/^name = .*$/mu, `name = "${options.name}"`)
+    .replace(/^port = .*$/mu, `port = ${options.httpPort}`)
 }
 
 /** Everything but the root key, which does not belong on this machine. Refused: `file-exists`. */

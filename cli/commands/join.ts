@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises"
 import { join as joinPath, resolve } from "node:path"
 import { fingerprintHex, fingerprintWords } from "../../keys/fingerprint.ts"
 import { foundMember } from "../../keys/founding.ts"
@@ -6,19 +7,25 @@ import { encodeDirectoryBundle } from "../../protocol/directory-bundle.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { type Invitation, decodeInvitation } from "../../protocol/invitation.ts"
-import { encodeJoinRequest } from "../../protocol/join-request.ts"
+import {
+  type JoinRequest,
+  decodeJoinRequest,
+  encodeJoinRequest,
+} from "../../protocol/join-request.ts"
 import { isMemberName } from "../../protocol/names.ts"
+import { memberStatuses } from "../../protocol/roster.ts"
 import type { TrustFile } from "../../protocol/trust-file.ts"
-import { firstOfficers, writeNode } from "../ceremony/node-folder.ts"
+import { firstOfficers, nodeConfigText, writeNode } from "../ceremony/node-folder.ts"
 import { derToPem } from "../ceremony/pem.ts"
 import type { Command } from "../command.ts"
-import { nodeConfigText } from "../lab/configuration.ts"
 import { freePorts } from "../lab/free-ports.ts"
+import { genesisOf } from "../lab/custodians.ts"
+import type { Invocation } from "../invocation.ts"
 import { cliLimits } from "../limits.ts"
-import { readBytes, requireEmptyFolder } from "../private-files.ts"
+import { exists, readBytes, requireEmptyFolder, writeNew } from "../private-files.ts"
 import { fetchDirectory, postJoin, tokenCredential, withAnyRelay } from "../relay-client.ts"
 import { writeKeysWithSecret } from "../secret.ts"
-import { nowSeconds } from "../world.ts"
+import { type World, nowSeconds } from "../world.ts"
 
 function trustOf(invitation: Invitation): TrustFile {
   const certificate = derToPem(invitation.certificate)
@@ -84,38 +91,29 @@ export const join: Command = {
     const linkKeys = directory.linkKeys(invitation.relay, nowSeconds(world)).map(toHex)
     if (!linkKeys.includes(toHex(invitation.linkKey)))
       throw new ChappeError("invitation", `the directory knows another key of ${invitation.relay}`)
-    await requireEmptyFolder(dir)
+    const taken = directory.member(name)
+    if (taken !== undefined && taken.status !== memberStatuses.removed)
+      throw new ChappeError("file-exists", `the roster names ${name} already`)
+    const requestFile = joinPath(dir, "join.request")
+    const request = (await exists(requestFile))
+      ? decodeJoinRequest(await readBytes(requestFile, cliLimits.statementFileBytesMax))
+      : await foundNode({ input, world, dir, name, invitation, trust, directory })
+    const bytes = encodeJoinRequest(request)
+    try {
+      await withAnyRelay(trust, (relay) => postJoin(relay, invitation.token, bytes))
+    } catch (error) {
+      // A relay that is away may be asked again with the same keys; one that refuses will not want them.
+      const isFinal = error instanceof ChappeError && error.code !== "no-relay"
+      if (isFinal) await rm(dir, { recursive: true, force: true })
+      throw error
+    }
 
-    const founded = foundMember({
-      name,
-      homes: homesFrom(directory, invitation.relay),
-      officers: firstOfficers(input.flag("desk")),
-      at: nowSeconds(world),
-      random: world.random,
-    })
-    const [freePort = 0] = await freePorts(1, world.random)
-    const httpPort = input.integer("http-port", { min: 1, max: 65_535 }) ?? freePort
-    const statements = directory.statements().map(({ kind, statement }) => ({ kind, statement }))
-    // The keys are on disk before anybody hears of them.
-    await writeKeysWithSecret(world, joinPath(dir, "root", "root.key"), founded.root)
-    await writeNode(world, dir, founded, {
-      config: nodeConfigText({ name, httpPort }),
-      trust,
-      directory: encodeDirectoryBundle({ version: 1, statements }),
-    })
-    const request = encodeJoinRequest({
-      version: 1,
-      name,
-      statements: founded.statements,
-      prekeys: founded.prekeyPublicKeys,
-    })
-    await withAnyRelay(trust, (relay) => postJoin(relay, invitation.token, request))
-
-    const fingerprint = founded.genesisId.slice(0, 16)
+    const genesisId = genesisOf(request)
+    const fingerprint = genesisId.slice(0, 16)
     const hex = fingerprintHex(fingerprint)
     const words = fingerprintWords(fingerprint)
     world.output.result(
-      { member: name, dir, genesis: toHex(founded.genesisId), fingerprint: hex, words },
+      { member: name, dir, genesis: toHex(genesisId), fingerprint: hex, words },
       [
         `${name} has asked to join. Call the custodians and read this to them:`,
         `  fingerprint ${hex}`,
@@ -126,4 +124,42 @@ export const join: Command = {
     )
     return undefined
   },
+}
+
+/** All keys and the node's folder; the request, last of all, is what the relay gets. */
+async function foundNode(options: {
+  readonly input: Invocation
+  readonly world: World
+  readonly dir: string
+  readonly name: string
+  readonly invitation: Invitation
+  readonly trust: TrustFile
+  readonly directory: Directory
+}): Promise<JoinRequest> {
+  const { input, world, dir, name, invitation, trust, directory } = options
+  await requireEmptyFolder(dir)
+  const founded = foundMember({
+    name,
+    homes: homesFrom(directory, invitation.relay),
+    officers: firstOfficers(input.flag("desk")),
+    at: nowSeconds(world),
+    random: world.random,
+  })
+  const [freePort = 0] = await freePorts(1, world.random)
+  const httpPort = input.integer("http-port", { min: 1, max: 65_535 }) ?? freePort
+  const statements = directory.statements().map(({ kind, statement }) => ({ kind, statement }))
+  await writeKeysWithSecret(world, joinPath(dir, "root", "root.key"), founded.root)
+  await writeNode(world, dir, founded, {
+    config: nodeConfigText({ name, httpPort }),
+    trust,
+    directory: encodeDirectoryBundle({ version: 1, statements }),
+  })
+  const request: JoinRequest = {
+    version: 1,
+    name,
+    statements: founded.statements,
+    prekeys: founded.prekeyPublicKeys,
+  }
+  await writeNew(joinPath(dir, "join.request"), encodeJoinRequest(request))
+  return request
 }
