@@ -161,9 +161,12 @@ class Scanner {
     if (end > this.#bytes.length) refuse("cut short")
     // Decoders drop a byte order mark in front (msgpackr from 64 bytes on): two encodings of one value.
     if (length >= 3 && this.#isByteOrderMark()) refuse("text begins with a byte order mark")
+    const bytes = this.#bytes
     while (this.offset < end) {
-      if ((this.#bytes[this.offset] ?? 0) < 0x80) this.offset += 1
-      else this.#codePoint(end)
+      let at = this.offset
+      while (at < end && (bytes[at] ?? 0) < 0x80) at += 1
+      this.offset = at
+      if (at < end) this.#codePoint(end)
     }
   }
 
