@@ -13,6 +13,7 @@ import type { TrustAnchor } from "../protocol/roster.ts"
 import { parseNote } from "../protocol/signed-note.ts"
 import { leafHashFromTiles } from "../protocol/tile-proofs.ts"
 import { edgeRoot, emptyEdge } from "../protocol/tile-writer.ts"
+import { parseTilePath } from "../protocol/tiles.ts"
 import { type Policy, cosigners, isQuorum, parsePolicy } from "../protocol/tlog-policy.ts"
 import { leafHash } from "../protocol/tree.ts"
 import { type VerifierKey, parseVerifierKey } from "../protocol/verifier-key.ts"
@@ -361,7 +362,9 @@ class AuditRun {
   /** Partial tiles of earlier sizes lie about in a copy; they must tell the same history. */
   async #strays(source: LogSource, size: number, minimumIndex: number): Promise<void> {
     const paths = await source.tilePaths()
-    if (paths !== undefined) await checkStrayTiles({ source, size, minimumIndex }, paths)
+    // What is no tile at all is nothing that anybody reads: a file that a live relay is just writing.
+    const tiles = paths?.filter((path) => isTilePath(path))
+    if (tiles !== undefined) await checkStrayTiles({ source, size, minimumIndex }, tiles)
   }
 
   #conclude(
@@ -506,6 +509,16 @@ class AuditRun {
         )
         break
     }
+  }
+}
+
+function isTilePath(path: string): boolean {
+  try {
+    parseTilePath(path)
+    return true
+  } catch (error) {
+    if (error instanceof ChappeError) return false
+    throw error
   }
 }
 
