@@ -14,7 +14,6 @@ export const colours = [
   "un",
   "silver",
 ] as const
-export type Colour = (typeof colours)[number]
 
 const noticeCapabilities = colours.map((colour) => `sign/notice/${colour}`)
 const diffusionCapabilities = colours.map((colour) => `sign/diffusion/${colour}`)
