@@ -98,7 +98,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   const { store, bodies, attachments, clock, random, journal } = ports
 
   const directory = new Directory(crypto, setup.anchor)
-  for (const { kind, statement } of setup.bundle.statements) directory.apply(kind, statement)
+  directory.applyInOrder(setup.bundle.statements)
   const keyring = new Keyring(name, directory, keys)
   const network = new NetworkClock(clock)
   const logs = await Logs.open(store, keyring, network.now)
@@ -184,8 +184,9 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   const logOf = (origin: string): PublishedLog | undefined =>
     [keeping.directory, keeping.traffic].find((log) => log.origin === origin)
   try {
-    for (let at = 0; at < setup.bundle.statements.length; at += pageRows) {
-      const page = setup.bundle.statements.slice(at, at + pageRows)
+    const known = directory.statements()
+    for (let at = 0; at < known.length; at += pageRows) {
+      const page = known.slice(at, at + pageRows)
       await Promise.all(page.map(async (item) => statements.take(item)))
     }
     await keeping.tend()

@@ -11,6 +11,7 @@ import { isMissing, makeFolder, onDisk, replaceFile, syncFolder } from "./durabl
 
 /** `genesisId`, hex, is there once a join request was taken. `expires` in seconds since 1970. */
 export type InvitationToken = {
+  readonly type?: "chappe/token/v1"
   readonly member: string
   readonly expires: number
   readonly genesisId?: string

@@ -1,13 +1,10 @@
 // Auditors on the HTTPS listener: a request signed by a key that the roster names, and a trace in the log of
-// what they exported. docs/PROTOCOL.md, "Auditors".
-//
-//   Authorization: Chappe-Auditor name=<name>,time=<seconds>,signature=<base64>
-//   signed: "chappe/auditor/v1\n" method "\n" path "\n" time "\n"
+// what they exported. docs/PROTOCOL.md, "The relay's HTTPS listener".
 
 import { verify } from "../../keys/ed25519.ts"
 import { sha256 } from "../../keys/crypto.ts"
-import { emptyBytes, fromBase64, utf8 } from "../../protocol/bytes.ts"
-import { parseDecimal } from "../../protocol/decimal.ts"
+import { auditorMessage, parseAuditorAuthorization } from "../../protocol/auditor-authorization.ts"
+import { emptyBytes } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { commitmentOf } from "../../protocol/entry.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -17,23 +14,17 @@ import type { Committer } from "./committer.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Journal, Random } from "./ports.ts"
 
-const form =
-  /^Chappe-Auditor name=(?<name>[a-z0-9.-]{1,64}),time=(?<time>[0-9]{1,12}),signature=(?<signature>[A-Za-z0-9+/=]{88})$/u
-
 /** The auditor's name. Refused: `unauthenticated`. */
 export function openAuditorHeader(
   directory: Directory,
   now: number,
   request: { readonly authorization: string; readonly method: string; readonly path: string },
 ): string {
-  const { name, time, signature } = form.exec(request.authorization)?.groups ?? {}
-  if (name === undefined || time === undefined || signature === undefined)
-    throw new ChappeError("unauthenticated", "the auditor's header does not have its form")
+  const { name, time, signature } = parseAuditorAuthorization(request.authorization)
   const key = directory.auditorKey(name)
-  const at = parseDecimal(time)
-  const message = utf8(`chappe/auditor/v1\n${request.method}\n${request.path}\n${time}\n`)
-  const isFresh = Math.abs(at - now) <= relayLimits.auditorClockSeconds
-  if (key === undefined || !isFresh || !verify(key, message, fromBase64(signature)))
+  const message = auditorMessage({ method: request.method, path: request.path, time })
+  const isFresh = Math.abs(time - now) <= relayLimits.auditorClockSeconds
+  if (key === undefined || !isFresh || !verify(key, message, signature))
     throw new ChappeError("unauthenticated", "the auditor's signature does not hold")
   return name
 }

@@ -12,3 +12,14 @@ export function codeOf(call: () => unknown): string | undefined {
     throw error
   }
 }
+
+/** The code of the ChappeError that a promise ends with; undefined when it resolves. */
+export async function refusalOf(promise: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await promise
+    return undefined
+  } catch (error) {
+    if (error instanceof ChappeError) return error.code
+    throw error
+  }
+}
