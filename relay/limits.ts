@@ -15,7 +15,7 @@ export const relayLimits = {
   windowItems: 16, // unanswered deliveries of one lane to one peer
   windowBytes: 4_194_304, // … and their bodies: what a slow peer can hold in our memory
   readAheadItems: 16,
-  forwardPatienceMs: 5_000, // PLAN: a dead next relay must not hold a flash
+  forwardPatienceMs: 5_000, // a dead next relay must not hold a flash
   retargetItems: 64, // per commit while a dead relay's queue is moved
   memberBytesMax: 1_073_741_824, // waiting for one member: 1 GiB, a month of an office's mail
   outboundBytesMax: 4_194_304, // answers that wait for one link; beyond it requests wait
@@ -38,7 +38,7 @@ export const relayLimits = {
   linksMax: 600,
   linksPerAddressMax: 64, // a lab has all its nodes on one address
   linksPerMemberMax: 8,
-  bufferedBytesMax: 1_048_576, // a peer that never reads
+  bufferedBytesMax: 3_145_728, // a peer that never reads; above the 2 MiB of credit that a burst may use
   bufferedCheckMs: 250,
   tickMs: 1_000,
   dialMs: 1_000, // first wait before dialling again; doubles

@@ -1,5 +1,5 @@
 // The links listener: TLS 1.3 with pinned certificates. A stranger costs one handshake and is dropped before
-// a byte of HTTP is parsed. docs/PROTOCOL.md, "Links"; values in docs/SECURITY.md, "Limits".
+// a byte of HTTP is parsed. docs/PROTOCOL.md, "Links"; values in SECURITY.md, "Limits".
 
 import { type Server, createServer } from "node:https"
 import type { AddressInfo } from "node:net"

@@ -21,7 +21,7 @@ export type LinkParts = {
   readonly down: (link: PeerLink) => void
 }
 
-/** What ws must be told on both sides; the reasons are in docs/SECURITY.md, "Limits". */
+/** What ws must be told on both sides; the reasons stand in relay/limits.ts. */
 export const webSocketOptions = {
   perMessageDeflate: false,
   maxPayload: limits.frameBytesMax,

@@ -1,6 +1,6 @@
 // The one writer. It takes what has arrived, lets each intent decide and write into one draft, writes the
 // bodies with one synced write and everything else with one synced batch, and only then answers.
-// docs/ARCHITECTURE: nothing is acknowledged before its commit.
+// ARCHITECTURE.md: nothing is acknowledged before its commit.
 //
 // Any failure from the first write on is final: the store is not touched again, and the process ends.
 
