@@ -18,6 +18,9 @@ export const nodeLimits = {
   resealsMax: 3, // a recipient that loses its prekeys again and again is told to its operator
   receiptPatienceMs: 3_000, // receipts wait so long for the relay that delivered, then take another
   custodyWaitMs: 8_000, // how long `send` waits for custody before it says "queued"
+  slowestBytesPerMs: 1_000, // and 1 s more for each MB of attachments
+  custodyWaitMsMax: 100_000, // clients give up after 120 s
+  linkGraceMs: 500, // a link that is down may be on its way up
 
   // Receiving
   deliveriesWaitingMax: 64, // of one relay, under way at once

@@ -10,6 +10,7 @@ import { decodeChainStatement } from "../../protocol/chain.ts"
 import { type OpenedCheckpoint, openCheckpoint } from "../../protocol/checkpoint.ts"
 import { type Infer, bytes, record, uint } from "../../protocol/codec.ts"
 import type { Directory, StatementKind } from "../../protocol/directory.ts"
+import { statementOf } from "../../protocol/directory-tail.ts"
 import { decodeEntry } from "../../protocol/entry.ts"
 import { type DirectoryHead, directoryHead } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -261,7 +262,7 @@ export class DirectoryFollower {
   }
 
   #takeEntry(origin: string, index: number, bytes: Uint8Array): void {
-    const stored = storedStatement(bytes)
+    const stored = statementOf(decodeEntry(bytes), index)
     if (stored === undefined) return
     this.learn(stored.kind, stored.statement)
     const id = this.#directory.idOf(stored.kind, stored.statement)
@@ -320,30 +321,5 @@ function nameOf(statement: Uint8Array): string {
   } catch (cause) {
     if (cause instanceof ChappeError) return "chain"
     throw cause
-  }
-}
-
-function storedStatement(
-  bytes: Uint8Array,
-): { readonly kind: StatementKind; readonly statement: Uint8Array } | undefined {
-  const entry = decodeEntry(bytes)
-  switch (entry.kind) {
-    case "roster":
-    case "chain":
-      return { kind: entry.kind, statement: entry.body }
-    case "witness-policy":
-    case "retention-policy":
-    case "delivery-policy":
-      return { kind: "policy", statement: entry.body }
-    case "envelope":
-    case "receipts":
-    case "relay-receipts":
-    case "head":
-    case "access":
-    case "retention":
-    case "erasure":
-    case "shard":
-    case "journal":
-      return undefined
   }
 }

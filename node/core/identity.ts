@@ -3,12 +3,12 @@
 import type { SigningKey } from "../../keys/signing-key.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
+import type { KeyEntry } from "../../keys/key-file.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { StationKey } from "../../protocol/station.ts"
-import type { VerifierKey } from "../../protocol/verifier-key.ts"
 
 export type WitnessKey = {
-  readonly key: VerifierKey
+  readonly publicKey: Uint8Array
   readonly sign: (message: Uint8Array) => Uint8Array
 }
 
@@ -57,4 +57,13 @@ export function sealingKeyAt(
   return key !== undefined && now <= key.station.notAfter - limits.nodeKeyRestSeconds
     ? key
     : undefined
+}
+
+/** The node's key file, and the sealed one of its next incarnation. */
+export interface KeyVault {
+  readonly identity: Identity
+  /** The standby node key, if its file is on this machine. */
+  standby(): Promise<KeyEntry | undefined>
+  /** Adds secrets to the node's key file. They are on disk when it resolves, and part of the identity. */
+  add(entries: readonly KeyEntry[]): Promise<void>
 }

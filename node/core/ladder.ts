@@ -34,6 +34,10 @@ export function isSettled(rung: Rung): boolean {
 
 const failures: readonly Rung[] = ["rejected", "expired", "undelivered"]
 
+export function isFailure(rung: Rung): boolean {
+  return failures.includes(rung)
+}
+
 /** A message's state over all of its recipients: the least, but a failure shows first. */
 export function overall(states: readonly Rung[]): Rung {
   const failed = failures.find((failure) => states.includes(failure))

@@ -23,6 +23,11 @@ export class NetworkClock {
     return Math.max(0, this.#clock.seconds() + this.offsetSeconds)
   }
 
+  /** This machine's own idea of the time, as HELLO tells it. */
+  ownSeconds(): number {
+    return this.#clock.seconds()
+  }
+
   get offsetSeconds(): number {
     return clockOffset([...this.#offsets.values()])
   }

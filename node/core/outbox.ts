@@ -443,6 +443,15 @@ export class Outbox {
     }
   }
 
+  /** Whether a message that has not expired carries this body. */
+  async isUsed(hash: Uint8Array): Promise<boolean> {
+    const now = this.#clock.now()
+    for await (const { item } of walk(this.#items))
+      if (item.expires >= now && item.attachments.some((one) => equalBytes(one.hash, hash)))
+        return true
+    return false
+  }
+
   /** Sealed copies whose time is over, receipt or not. */
   async forgetBodies(now: number): Promise<void> {
     for await (const { key, item } of walk(this.#heads)) {

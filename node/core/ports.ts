@@ -109,3 +109,16 @@ export interface Log {
   warn(event: string, fields?: LogFields): void
   error(event: string, fields?: LogFields): void
 }
+
+/** SHA-256 of what comes in pieces. */
+export interface RunningHash {
+  update(piece: Uint8Array): void
+  /** 32 bytes; once. */
+  digest(): Uint8Array
+}
+export type NewHash = () => RunningHash
+
+/** Officers' key files, by the part of the officer id after the slash. */
+export interface OfficerKeyFiles {
+  read(name: string): Promise<Uint8Array | undefined>
+}

@@ -1,7 +1,7 @@
 // The node as a witness: it cosigns a relay's checkpoint if it continues the last one that it cosigned,
 // which is stored, synced, before it answers. docs/PROTOCOL.md, "Witness protocol".
 
-import { sha256 } from "../../keys/crypto.ts"
+import { crypto, sha256 } from "../../keys/crypto.ts"
 import { equalBytes, fromUtf8, utf8 } from "../../protocol/bytes.ts"
 import type { OpenedCheckpoint } from "../../protocol/checkpoint.ts"
 import { bytes } from "../../protocol/codec.ts"
@@ -10,7 +10,7 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import { cosignNote, formatSignatureLine } from "../../protocol/signed-note.ts"
 import { emptyRoot, verifyConsistency } from "../../protocol/tree.ts"
-import { formatVerifierKey } from "../../protocol/verifier-key.ts"
+import { type VerifierKey, parseVerifierKey } from "../../protocol/verifier-key.ts"
 import {
   type AddCheckpoint,
   encodeWitnessSize,
@@ -130,9 +130,14 @@ export class Witness {
   }
 
   /** The witness key that the own root chain names last. */
-  #ownKey(): WitnessKey | undefined {
-    const named = this.#directory.station(this.#identity.name)?.witnesses.at(-1)?.vkey
-    return this.#identity.witnessKeys.find(({ key }) => formatVerifierKey(key) === named)
+  #ownKey(): (WitnessKey & { readonly key: VerifierKey }) | undefined {
+    const named = this.#directory.station(this.#identity.name)?.witnesses.at(-1)
+    if (named === undefined) return undefined
+    const key = parseVerifierKey(crypto, named.vkey)
+    const held = this.#identity.witnessKeys.find(({ publicKey }) =>
+      equalBytes(publicKey, key.publicKey),
+    )
+    return held === undefined ? undefined : { ...held, key }
   }
 }
 

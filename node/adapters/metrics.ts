@@ -1,0 +1,53 @@
+// Numbers for operators, in Prometheus' text form. No label names a person, a subject or a message.
+
+import { Gauge, Registry, collectDefaultMetrics } from "prom-client"
+
+/** What is measured when somebody asks. */
+export type Measured = {
+  readonly links: number
+  readonly outboxActive: number
+  readonly outboxUnsealed: number
+  readonly receiptsOpen: number
+  readonly inboxHeld: number
+  readonly proofsWanted: number
+  readonly clockOffsetSeconds: number
+  readonly alarms: number
+}
+
+const help: Readonly<Record<keyof Measured, string>> = {
+  links: "relays with a link",
+  outboxActive: "envelopes without all receipts",
+  outboxUnsealed: "messages that wait for keys",
+  receiptsOpen: "receipt batches that no relay has logged",
+  inboxHeld: "messages held for a gap in their channel",
+  proofsWanted: "log entries without an inclusion proof",
+  clockOffsetSeconds: "network time minus own clock",
+  alarms: "alarms that stand",
+}
+
+const names = [
+  "links",
+  "outboxActive",
+  "outboxUnsealed",
+  "receiptsOpen",
+  "inboxHeld",
+  "proofsWanted",
+  "clockOffsetSeconds",
+  "alarms",
+] as const satisfies readonly (keyof Measured)[]
+
+export type Metrics = { readonly contentType: string; readonly text: () => Promise<string> }
+
+export function nodeMetrics(measure: () => Measured): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  for (const name of names) {
+    const gauge: Gauge = new Gauge({
+      name: `chappe_node_${name.replace(/[A-Z]/gu, (letter) => `_${letter.toLowerCase()}`)}`,
+      help: help[name],
+      registers: [registry],
+      collect: () => gauge.set(measure()[name]),
+    })
+  }
+  return { contentType: registry.contentType, text: () => registry.metrics() }
+}
