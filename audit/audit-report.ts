@@ -32,7 +32,11 @@ export type AuditVerdict = {
   readonly sampled: number
   readonly findings: number
   readonly codes: readonly string[]
-  readonly doubts: readonly { readonly code: string; readonly log: string; readonly message: string }[]
+  readonly doubts: readonly {
+    readonly code: string
+    readonly log: string
+    readonly message: string
+  }[]
   readonly absent: readonly string[]
   readonly promises: { readonly kept: number; readonly pending: number }
   readonly state: string | null
@@ -100,7 +104,9 @@ function logText(log: AuditedLog): string {
   ]
   if (prunedEntries > 0)
     lines.push(`  ${prunedEntries} entries were pruned: known by their hashes only`)
-  lines.push(`  ${quorumText(log.quorum)}; cosigned by ${listed(cosigned)}${newest(newestCosignature)}`)
+  lines.push(
+    `  ${quorumText(log.quorum)}; cosigned by ${listed(cosigned)}${newest(newestCosignature)}`,
+  )
   return lines.join("\n")
 }
 
@@ -158,7 +164,9 @@ function verdictLines(event: AuditVerdict): readonly string[] {
         "  Keep the files as they are and tell the custodians.",
       ]
     case "unverified":
-      return [`NOT VERIFIED: nothing wrong was found in ${name}'s logs, but not all could be checked.`]
+      return [
+        `NOT VERIFIED: nothing wrong was found in ${name}'s logs, but not all could be checked.`,
+      ]
   }
 }
 

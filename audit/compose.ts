@@ -3,10 +3,7 @@
 
 import { join } from "node:path"
 import { sha256 } from "../keys/crypto.ts"
-import {
-  auditorMessage,
-  formatAuditorAuthorization,
-} from "../protocol/auditor-authorization.ts"
+import { auditorMessage, formatAuditorAuthorization } from "../protocol/auditor-authorization.ts"
 import { ChappeError } from "../protocol/errors.ts"
 import type { TrustFile, TrustedRelay } from "../protocol/trust-file.ts"
 import {
@@ -146,7 +143,10 @@ async function openRelay(
   url: string,
 ): Promise<OpenedSource> {
   if (trust.auditor === undefined)
-    throw new ChappeError("config", "the trust file names no auditor, and relays show traffic to nobody else")
+    throw new ChappeError(
+      "config",
+      "the trust file names no auditor, and relays show traffic to nobody else",
+    )
   const { name, sign } = await openAuditorKey(request.trustFile, trust.auditor)
   const known = trust.relays.find((relay) => isAt(relay, url))
   const opened = new Map<string, UrlSource>()

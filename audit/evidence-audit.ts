@@ -117,9 +117,7 @@ class EvidenceAudit {
     this.#judgeEntry(message.accepted, core.senderNode)
     this.#warnIfRevoked(core.senderNode, core.senderKeyId)
     const opened =
-      file.disclosure === undefined
-        ? null
-        : judgeContent(message, file.disclosure, this.#directory)
+      file.disclosure === undefined ? null : judgeContent(message, file.disclosure, this.#directory)
     const steps = [
       this.#custody(message.accepted, file.logged),
       ...file.receipts.map((receipt) => this.#receipt(receipt, message)),

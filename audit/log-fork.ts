@@ -6,11 +6,7 @@ import type { Checkpoint } from "../protocol/checkpoint.ts"
 import type { Crypto } from "../protocol/crypto-ports.ts"
 import { ChappeError } from "../protocol/errors.ts"
 import { type ForkFile, checkFork, encodeForkFile } from "../protocol/fork-file.ts"
-import {
-  type ReadTile,
-  consistencyPathFromTiles,
-  rootFromTiles,
-} from "../protocol/tile-proofs.ts"
+import { type ReadTile, consistencyPathFromTiles, rootFromTiles } from "../protocol/tile-proofs.ts"
 import { encodeTile, tilePath } from "../protocol/tiles.ts"
 import { verifyConsistency } from "../protocol/tree.ts"
 import type { VerifierKey } from "../protocol/verifier-key.ts"
@@ -88,7 +84,10 @@ function fork(
     path: proof.path,
   })
   if (!isPrefix)
-    return new ChappeError("log-file", `the tiles of ${name} do not lead to the root that is signed`)
+    return new ChappeError(
+      "log-file",
+      `the tiles of ${name} do not lead to the root that is signed`,
+    )
   const file = { small: before.note, large: shown.note, ...proof }
   return new LogFork(
     `the first ${before.size} entries of ${name} are not those seen before`,

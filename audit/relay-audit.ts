@@ -12,7 +12,7 @@ import { deadlineOf, parsePromiseText } from "../protocol/promise.ts"
 import type { TrustAnchor } from "../protocol/roster.ts"
 import { parseNote } from "../protocol/signed-note.ts"
 import { leafHashFromTiles } from "../protocol/tile-proofs.ts"
-import { edgeRoot, emptyEdge } from "../protocol/tile-writer.ts"
+import { type TreeEdge, edgeRoot, emptyEdge } from "../protocol/tile-writer.ts"
 import { parseTilePath } from "../protocol/tiles.ts"
 import { type Policy, cosigners, isQuorum, parsePolicy } from "../protocol/tlog-policy.ts"
 import { leafHash } from "../protocol/tree.ts"
@@ -254,7 +254,10 @@ class AuditRun {
     const prefix = `${this.#relay}/traffic/`
     const heads: TrafficHead[] = []
     for (const origin of new Set(named.filter((one) => one.startsWith(prefix))))
-      heads.push({ origin, note: await this.#sourceOf(origin).read("checkpoint", limits.noteBytesMax) })
+      heads.push({
+        origin,
+        note: await this.#sourceOf(origin).read("checkpoint", limits.noteBytesMax),
+      })
     return heads
   }
 
@@ -278,13 +281,9 @@ class AuditRun {
     const source = this.#sourceOf(origin)
     const { fast } = this.#audit.verifiers
     if (since !== undefined) await this.#demandContinued(source, { ...head, note }, since)
-    const start =
-      since === undefined
-        ? emptyEdge
-        : await readTreeEdge(source, since.range.size, head.size)
-    if (since !== undefined && !equalBytes(edgeRoot(fast.sha256, start), since.root))
-      throw new ChappeError("log-file", "the source shows other tiles each time")
+    const start = await this.#startOf(source, since, head.size)
     const minimumIndex = await firstBundleEntry(source, head.size, start.size)
+    const judgedTo = since?.range.size ?? 0
     const traffic = new TrafficAudit({
       origin,
       root: head.root,
@@ -293,7 +292,7 @@ class AuditRun {
       verifiers: this.#audit.verifiers,
       sample: this.#audit.sample,
       since,
-      startsLate: minimumIndex > start.size,
+      startsLate: minimumIndex > judgedTo,
       report: this.#report,
     })
     const files = await checkLogFiles({
@@ -304,7 +303,10 @@ class AuditRun {
       minimumIndex,
       start,
       onBundle: async (first, entries) => {
-        entries.forEach((entry, i) => traffic.take(first + i, entry))
+        entries.forEach((entry, i) => {
+          if (first + i < judgedTo) traffic.recall(entry)
+          else traffic.take(first + i, entry)
+        })
         this.#audit.onProgress(origin, first + entries.length, head.size)
         await Promise.resolve()
       },
@@ -329,6 +331,18 @@ class AuditRun {
       signatures: traffic.signatures,
       sampled: traffic.sampled,
     })
+  }
+
+  /**
+   * Where reading begins. From a live relay only what is new is fetched; a copy lies at hand, so all of its
+   * files are hashed again, though its entries are judged only once.
+   */
+  async #startOf(source: LogSource, since: LogState | undefined, size: number): Promise<TreeEdge> {
+    if (since === undefined || this.#audit.liveAt === undefined) return emptyEdge
+    const start = await readTreeEdge(source, since.range.size, size)
+    if (!equalBytes(edgeRoot(this.#crypto.sha256, start), since.root))
+      throw new ChappeError("log-file", "the source shows other tiles each time")
+    return start
   }
 
   #openHead(
@@ -460,7 +474,9 @@ class AuditRun {
       const key = parseVerifierKey(this.#crypto, vkey)
       const before = { size: range.size, root, note: utf8(note), key }
       const readTile = tileReader(this.#sourceOf(origin))
-      await this.#attempt(origin, () => demandContinued(this.#crypto, { ...head, readTile }, before))
+      await this.#attempt(origin, () =>
+        demandContinued(this.#crypto, { ...head, readTile }, before),
+      )
     }
     for (const origin of this.#absent)
       if (known.heads.of(origin).some(({ size }) => size > 0))

@@ -1,13 +1,20 @@
 // Auditing a traffic log: layout, order, sequence numbers, commitments, keys as of their place, and
 // signatures, in bulk by the fast verifier and by points for a sample. docs/PROTOCOL.md, "Auditing".
 
-import { type Auth, type BatchSigner, BatchVerifier, batchPae, batchRoot } from "../protocol/batch.ts"
+import {
+  type Auth,
+  type BatchSigner,
+  BatchVerifier,
+  batchPae,
+  batchRoot,
+} from "../protocol/batch.ts"
 import { concat, equalBytes, toHex, u64 } from "../protocol/bytes.ts"
 import {
   type LogEntry,
   type SignedEntry,
   belongsTo,
   decodeEntry,
+  entryKinds,
   logStatementBody,
 } from "../protocol/entry.ts"
 import { ChappeError } from "../protocol/errors.ts"
@@ -78,6 +85,13 @@ export class TrafficAudit {
     })
   }
 
+  /** An entry that an earlier audit has judged: only what it says about bundles is needed again. */
+  recall(bytes: Uint8Array): void {
+    if (bytes[1] !== entryKinds.retention) return
+    const entry = decodeEntry(bytes)
+    if (entry.kind === "retention") this.prunedTo = Math.max(this.prunedTo, entry.to)
+  }
+
   #judge(index: number, entry: LogEntry): void {
     switch (entry.kind) {
       case "envelope":
@@ -105,7 +119,8 @@ export class TrafficAudit {
         this.#demandBefore(index, entry.to)
         if (!this.#audit.known.retentionPolicies.has(entry.policyIndex))
           throw new ChappeError("entry-order", `no retention policy stands at ${entry.policyIndex}`)
-        if (entry.from <= this.prunedTo) this.prunedTo = Math.max(this.prunedTo, entry.to)
+        // What was pruned before that may have taken its own retention entry along.
+        this.prunedTo = Math.max(this.prunedTo, entry.to)
         break
       case "erasure":
         this.#demandBefore(index, entry.index + 1)
@@ -152,8 +167,7 @@ export class TrafficAudit {
 
   #judgeCommitment(commit: Uint8Array): void {
     const name = String.fromCharCode(...commit)
-    if (this.#commitments.has(name))
-      throw new ChappeError("seq-used", "a commitment is used twice")
+    if (this.#commitments.has(name)) throw new ChappeError("seq-used", "a commitment is used twice")
     this.#commitments.add(name)
   }
 
@@ -190,12 +204,7 @@ export class TrafficAudit {
     if (!points) throw new ChappeError("entry-signature")
   }
 
-  #holdsByPoints(
-    signer: BatchSigner,
-    publicKey: Uint8Array,
-    auth: Auth,
-    id: Uint8Array,
-  ): boolean {
+  #holdsByPoints(signer: BatchSigner, publicKey: Uint8Array, auth: Auth, id: Uint8Array): boolean {
     const { fast, points } = this.#audit.verifiers
     return holds(() => {
       const root = batchRoot(fast.sha256, auth, id, "log")
@@ -208,9 +217,7 @@ export class TrafficAudit {
    * Numbers that are still missing an hour after a later one was used, by the log's own time or by `now`.
    * What the next audit starts from.
    */
-  finish(
-    now: number,
-  ): Pick<LogState, "seqs" | "lastTime" | "directorySize" | "boundSize"> {
+  finish(now: number): Pick<LogState, "seqs" | "lastTime" | "directorySize" | "boundSize"> {
     const { origin, report } = this.#audit
     for (const gap of this.#seqs.overdue(Math.max(now, this.#lastTime)))
       report(new ChappeError("seq-gap", gap), origin, null)

@@ -119,7 +119,7 @@ async function replace(path: string, content: Uint8Array | string): Promise<void
       await folder.close()
     }
   } catch (cause) {
-    await rm(beside, { force: true })
+    await rm(beside, { force: true }).catch(() => undefined)
     const isFull = codeOf(cause) === "ENOSPC"
     throw new ChappeError(isFull ? "disk-full" : "storage", `${path} cannot be written`, { cause })
   }

@@ -73,7 +73,9 @@ describe("an honest relay", () => {
       doubts: [],
       absent: [],
     })
-    expect(report.logs.map(({ origin, entries, signatures }) => [origin, entries, signatures])).toEqual([
+    expect(
+      report.logs.map(({ origin, entries, signatures }) => [origin, entries, signatures]),
+    ).toEqual([
       ["hub1/directory", relay.directory.size, relay.directory.size],
       [relay.traffic.origin, 73, 72],
     ])
@@ -154,100 +156,312 @@ function damaged(damage: (relay: AuditedRelay) => void): () => AuditedRelay {
   }
 }
 
-const flip = (place: number) => (bytes: Uint8Array) =>
-  bytes.with(place, (bytes.at(place) ?? 0) ^ 1)
+const flip = (place: number) => (bytes: Uint8Array) => bytes.with(place, (bytes.at(place) ?? 0) ^ 1)
 const fr = (world: World) => world.member("FR")
 
 const manipulations: readonly Manipulation[] = [
   // Files
-  ["a byte of an entry in a full bundle", "log-file", damaged((r) => r.traffic.source.change("tile/entries/000", flip(2_000)))],
-  ["a byte of an entry in the last bundle", "log-file", damaged((r) => r.traffic.source.change(lastBundle(r), flip(-1)))],
-  ["a byte of a level-0 tile", "log-file", damaged((r) => r.traffic.source.change("tile/0/000", flip(40)))],
-  ["a byte of the level-1 tile", "log-file", damaged((r) => r.traffic.source.change("tile/1/000.p/2", flip(40)))],
-  ["a byte of an older partial bundle that lies about", "log-file", () => {
-    const relay = honest(10)
-    relay.traffics(10)
-    relay.publish()
-    relay.traffic.source.change("tile/entries/000.p/61", flip(-1))
-    return relay
-  }],
-  ["a byte of an entry in the directory log", "log-file", damaged((r) => r.directory.source.change(`tile/entries/000.p/${r.directory.size}`, flip(300)))],
-  ["a missing bundle in the middle", "log-file", damaged((r) => void r.traffic.source.files.delete("tile/entries/001"))],
-  ["a missing first bundle that no retention entry allows", "log-file", damaged((r) => void r.traffic.source.files.delete("tile/entries/000"))],
-  ["the traffic checkpoint signed by the directory's key", "note", damaged((r) => r.traffic.source.files.set("checkpoint", r.traffic.head([], r.relay.directoryLog.log)))],
-  ["the traffic checkpoint's signature", "note", damaged((r) => r.traffic.source.change("checkpoint", signatureBroken))],
-  ["the directory checkpoint's signature", "note", damaged((r) => r.directory.source.change("checkpoint", signatureBroken))],
-  ["the directory checkpoint missing from a copy", "log-file", damaged((r) => void r.directory.source.files.delete("checkpoint"))],
-  ["a traffic log that has vanished though the directory log has shown its head", "rollback", () => {
-    const relay = honest(3)
-    relay.directory.append(headEntry(relay, relay.traffic.head()))
-    relay.directory.publish()
-    relay.traffic.source.files.clear()
-    return relay
-  }],
+  [
+    "a byte of an entry in a full bundle",
+    "log-file",
+    damaged((r) => r.traffic.source.change("tile/entries/000", flip(2_000))),
+  ],
+  [
+    "a byte of an entry in the last bundle",
+    "log-file",
+    damaged((r) => r.traffic.source.change(lastBundle(r), flip(-1))),
+  ],
+  [
+    "a byte of a level-0 tile",
+    "log-file",
+    damaged((r) => r.traffic.source.change("tile/0/000", flip(40))),
+  ],
+  [
+    "a byte of the level-1 tile",
+    "log-file",
+    damaged((r) => r.traffic.source.change("tile/1/000.p/2", flip(40))),
+  ],
+  [
+    "a byte of an older partial bundle that lies about",
+    "log-file",
+    () => {
+      const relay = honest(10)
+      relay.traffics(10)
+      relay.publish()
+      relay.traffic.source.change("tile/entries/000.p/61", flip(-1))
+      return relay
+    },
+  ],
+  [
+    "a byte of an entry in the directory log",
+    "log-file",
+    damaged((r) => r.directory.source.change(`tile/entries/000.p/${r.directory.size}`, flip(300))),
+  ],
+  [
+    "a missing bundle in the middle",
+    "log-file",
+    damaged((r) => void r.traffic.source.files.delete("tile/entries/001")),
+  ],
+  [
+    "a missing first bundle that no retention entry allows",
+    "log-file",
+    damaged((r) => void r.traffic.source.files.delete("tile/entries/000")),
+  ],
+  [
+    "the traffic checkpoint signed by the directory's key",
+    "note",
+    damaged((r) =>
+      r.traffic.source.files.set("checkpoint", r.traffic.head([], r.relay.directoryLog.log)),
+    ),
+  ],
+  [
+    "the traffic checkpoint's signature",
+    "note",
+    damaged((r) => r.traffic.source.change("checkpoint", signatureBroken)),
+  ],
+  [
+    "the directory checkpoint's signature",
+    "note",
+    damaged((r) => r.directory.source.change("checkpoint", signatureBroken)),
+  ],
+  [
+    "the directory checkpoint missing from a copy",
+    "log-file",
+    damaged((r) => void r.directory.source.files.delete("checkpoint")),
+  ],
+  [
+    "a traffic log that has vanished though the directory log has shown its head",
+    "rollback",
+    () => {
+      const relay = honest(3)
+      relay.directory.append(headEntry(relay, relay.traffic.head()))
+      relay.directory.publish()
+      relay.traffic.source.files.clear()
+      return relay
+    },
+  ],
   // Entries
-  ["an entry of unknown kind", "entry-layout", changed((r) => r.traffic.append(Uint8Array.of(1, 99, 0, 0, 0, 0, 0, 0, 0, 0)))],
-  ["a directory entry in the traffic log", "entry-layout", changed((r, w) => r.log({ kind: "chain", time: r.tick(), body: w.statements.at(-1)?.statement ?? new Uint8Array(1) }))],
-  ["a traffic entry in the directory log", "entry-layout", changed((r) => r.directory.append(r.sign([{}])[0]?.entry ?? new Uint8Array(1)))],
+  [
+    "an entry of unknown kind",
+    "entry-layout",
+    changed((r) => r.traffic.append(Uint8Array.of(1, 99, 0, 0, 0, 0, 0, 0, 0, 0))),
+  ],
+  [
+    "a directory entry in the traffic log",
+    "entry-layout",
+    changed((r, w) =>
+      r.log({
+        kind: "chain",
+        time: r.tick(),
+        body: w.statements.at(-1)?.statement ?? new Uint8Array(1),
+      }),
+    ),
+  ],
+  [
+    "a traffic entry in the directory log",
+    "entry-layout",
+    changed((r) => r.directory.append(r.sign([{}])[0]?.entry ?? new Uint8Array(1))),
+  ],
   ["a falling time", "entry-order", changed((r) => r.sign([{ time: at }]))],
-  ["a falling time in the directory log", "entry-order", changed((r, w) => r.logStatement(w.extendRoot("FR", "relays", { names: ["hub1"] }), at - 5))],
+  [
+    "a falling time in the directory log",
+    "entry-order",
+    changed((r, w) => r.logStatement(w.extendRoot("FR", "relays", { names: ["hub1"] }), at - 5)),
+  ],
   ["a sequence number twice", "seq-used", changed((r) => r.sign([{ seq: 2 }]))],
-  ["a sequence number twice among later ones", "seq-used", changed((r) => (r.sign([{ seq: 50 }]), r.sign([{ seq: 50 }])))],
-  ["a gap an hour old", "seq-gap", changed((r, w) => (r.nextSeq(fr(w).node), r.sign([{}]), (r.time += hour + 1), r.traffics(1)))],
-  ["a commitment twice", "seq-used", changed((r) => (r.sign([{ commit: new Uint8Array(32).fill(7) }]), r.sign([{ commit: new Uint8Array(32).fill(7) }])))],
-  ["a signature with one bit changed", "entry-signature", changed((r) => r.sign([{ signature: flip(5) }]))],
-  ["a signature by another member's key", "entry-key", changed((r, w) => r.sign([{ name: "FR", key: w.member("JP").standby }]))],
-  ["a member's name on another's signature", "entry-signature", changed((r, w) => r.sign([{ name: "JP", key: fr(w).node }]))],
-  ["a key that nobody has named", "entry-key", changed((r, w) => r.sign([{ key: w.newcomer("BR", ["hub1"]).member.node }]))],
-  ["a revoked key", "entry-key", changed((r, w) => {
-    r.logStatement(w.revocation("FR", fr(w).node.keyId))
-    r.directory.publish()
-    r.bind()
-    r.sign([{}])
-  })],
-  ["a key used before it was named at that directory size", "entry-key", changed((r, w) => {
-    const { member, genesisId, statements } = w.newcomer("BR", ["hub1"])
-    const listed = { node: "BR", status: 0, genesisId, flags: [] } as const
-    const members = [...w.roster.members, listed].toSorted((a, b) => (a.node < b.node ? -1 : 1))
-    for (const one of [w.nextRoster({ members }), ...statements]) r.logStatement(one)
-    r.directory.publish()
-    r.sign([{ name: "BR", key: member.node }])
-  })],
+  [
+    "a sequence number twice among later ones",
+    "seq-used",
+    changed((r) => (r.sign([{ seq: 50 }]), r.sign([{ seq: 50 }]))),
+  ],
+  [
+    "a gap an hour old",
+    "seq-gap",
+    changed((r, w) => (r.nextSeq(fr(w).node), r.sign([{}]), (r.time += hour + 1), r.traffics(1))),
+  ],
+  [
+    "a commitment twice",
+    "seq-used",
+    changed(
+      (r) => (
+        r.sign([{ commit: new Uint8Array(32).fill(7) }]),
+        r.sign([{ commit: new Uint8Array(32).fill(7) }])
+      ),
+    ),
+  ],
+  [
+    "a signature with one bit changed",
+    "entry-signature",
+    changed((r) => r.sign([{ signature: flip(5) }])),
+  ],
+  [
+    "a signature by another member's key",
+    "entry-key",
+    changed((r, w) => r.sign([{ name: "FR", key: w.member("JP").standby }])),
+  ],
+  [
+    "a member's name on another's signature",
+    "entry-signature",
+    changed((r, w) => r.sign([{ name: "JP", key: fr(w).node }])),
+  ],
+  [
+    "a key that nobody has named",
+    "entry-key",
+    changed((r, w) => r.sign([{ key: w.newcomer("BR", ["hub1"]).member.node }])),
+  ],
+  [
+    "a revoked key",
+    "entry-key",
+    changed((r, w) => {
+      r.logStatement(w.revocation("FR", fr(w).node.keyId))
+      r.directory.publish()
+      r.bind()
+      r.sign([{}])
+    }),
+  ],
+  [
+    "a key used before it was named at that directory size",
+    "entry-key",
+    changed((r, w) => {
+      const { member, genesisId, statements } = w.newcomer("BR", ["hub1"])
+      const listed = { node: "BR", status: 0, genesisId, flags: [] } as const
+      const members = [...w.roster.members, listed].toSorted((a, b) => (a.node < b.node ? -1 : 1))
+      for (const one of [w.nextRoster({ members }), ...statements]) r.logStatement(one)
+      r.directory.publish()
+      r.sign([{ name: "BR", key: member.node }])
+    }),
+  ],
   ["an expired key", "entry-key", changed((r) => ((r.time += 81 * 86_400), r.sign([{}])))],
-  ["the relay's key on a member's kind", "entry-key", changed((r) => r.sign([{ name: "hub1", key: r.relay.keys[0]!, kind: "envelope" }]))],
-  ["a member's key on the relay's kind", "entry-key", changed((r) => r.sign([{ kind: "relay-receipts" }]))],
-  ["another relay's receipts", "entry-key", changed((r, w) => r.sign([{ name: "hub2", key: w.relay("hub2").keys[0]!, kind: "relay-receipts" }]))],
-  ["a falling directory size", "entry-order", changed((r) => r.sign([{ directorySize: r.directory.size - 1 }]))],
-  ["a directory size that no head has bound", "entry-order", changed((r, w) => {
-    r.logStatement(w.extendRoot("FR", "relays", { names: ["hub1"] }))
-    r.sign([{ directorySize: r.directory.size }])
-  })],
-  ["a head that shows another root", "log-fork", changed((r, w) => r.bind(forkedDirectory(w, r.directory.size)))],
-  ["a head beyond what the directory log shows", "rollback", changed((r, w) => r.bind(forkedDirectory(w, r.directory.size + 2)))],
-  ["a head whose signature is wrong", "note", changed((r) => r.bind(signatureBroken(r.directory.head())))],
-  ["a head that is no note", "note", changed((r) => r.log({ kind: "head", time: r.tick(), note: utf8("no note") }))],
-  ["two roots of another relay's log at one size", "log-fork", changed((r, w) => {
-    r.bind(forkedDirectory(w, 30, "hub2"))
-    r.bind(forkedDirectory(w, 30, "hub2", 1))
-  })],
-  ["an export by a key that is no auditor's", "entry-key", changed((r, w) => r.log({ kind: "access", time: r.tick(), keyId: fr(w).node.keyId, from: 0, to: 3, commit: new Uint8Array(32) }))],
-  ["an export of entries that do not exist yet", "entry-order", changed((r, w) => r.log({ kind: "access", time: r.tick(), keyId: w.auditor.keyId, from: 0, to: 300, commit: new Uint8Array(32) }))],
-  ["a retention entry without a policy", "entry-order", changed((r) => r.log({ kind: "retention", time: r.tick(), from: 0, to: 5, policyIndex: 0 }))],
-  ["an erasure of what comes later", "entry-order", changed((r) => r.log({ kind: "erasure", time: r.tick(), index: 900 }))],
-  ["a shard entry in the middle", "entry-order", changed((r) => r.log({ kind: "shard", time: r.tick(), note: r.directory.head() }))],
+  [
+    "the relay's key on a member's kind",
+    "entry-key",
+    changed((r) => r.sign([{ name: "hub1", key: r.relay.keys[0]!, kind: "envelope" }])),
+  ],
+  [
+    "a member's key on the relay's kind",
+    "entry-key",
+    changed((r) => r.sign([{ kind: "relay-receipts" }])),
+  ],
+  [
+    "another relay's receipts",
+    "entry-key",
+    changed((r, w) =>
+      r.sign([{ name: "hub2", key: w.relay("hub2").keys[0]!, kind: "relay-receipts" }]),
+    ),
+  ],
+  [
+    "a falling directory size",
+    "entry-order",
+    changed((r) => r.sign([{ directorySize: r.directory.size - 1 }])),
+  ],
+  [
+    "a directory size that no head has bound",
+    "entry-order",
+    changed((r, w) => {
+      r.logStatement(w.extendRoot("FR", "relays", { names: ["hub1"] }))
+      r.sign([{ directorySize: r.directory.size }])
+    }),
+  ],
+  [
+    "a head that shows another root",
+    "log-fork",
+    changed((r, w) => r.bind(forkedDirectory(w, r.directory.size))),
+  ],
+  [
+    "a head beyond what the directory log shows",
+    "rollback",
+    changed((r, w) => r.bind(forkedDirectory(w, r.directory.size + 2))),
+  ],
+  [
+    "a head whose signature is wrong",
+    "note",
+    changed((r) => r.bind(signatureBroken(r.directory.head()))),
+  ],
+  [
+    "a head that is no note",
+    "note",
+    changed((r) => r.log({ kind: "head", time: r.tick(), note: utf8("no note") })),
+  ],
+  [
+    "two roots of another relay's log at one size",
+    "log-fork",
+    changed((r, w) => {
+      r.bind(forkedDirectory(w, 30, "hub2"))
+      r.bind(forkedDirectory(w, 30, "hub2", 1))
+    }),
+  ],
+  [
+    "an export by a key that is no auditor's",
+    "entry-key",
+    changed((r, w) =>
+      r.log({
+        kind: "access",
+        time: r.tick(),
+        keyId: fr(w).node.keyId,
+        from: 0,
+        to: 3,
+        commit: new Uint8Array(32),
+      }),
+    ),
+  ],
+  [
+    "an export of entries that do not exist yet",
+    "entry-order",
+    changed((r, w) =>
+      r.log({
+        kind: "access",
+        time: r.tick(),
+        keyId: w.auditor.keyId,
+        from: 0,
+        to: 300,
+        commit: new Uint8Array(32),
+      }),
+    ),
+  ],
+  [
+    "a retention entry without a policy",
+    "entry-order",
+    changed((r) => r.log({ kind: "retention", time: r.tick(), from: 0, to: 5, policyIndex: 0 })),
+  ],
+  [
+    "an erasure of what comes later",
+    "entry-order",
+    changed((r) => r.log({ kind: "erasure", time: r.tick(), index: 900 })),
+  ],
+  [
+    "a shard entry in the middle",
+    "entry-order",
+    changed((r) => r.log({ kind: "shard", time: r.tick(), note: r.directory.head() })),
+  ],
   // The directory
   ["a statement twice", "statement", changed((r, w) => r.logStatement(w.statements[5]!))],
-  ["statements out of order", "chain-gap", changed((r, w) => {
-    const first = w.extendRoot("FR", "relays", { names: ["hub1"] })
-    r.logStatement(w.extendRoot("FR", "relays", { names: ["hub2"] }))
-    r.logStatement(first)
-  })],
-  ["a statement with one bit changed", "signature", changed((r, w) => {
-    const { kind, statement } = w.extendRoot("FR", "relays", { names: ["hub1"] })
-    r.logStatement({ kind, statement: flip(-20)(statement) })
-  })],
-  ["a roster that too few custodians signed", "roster", changed((r, w) => r.logStatement(underSigned(w)))],
-  ["a policy that no roster names", "statement", changed((r) => r.logStatement({ kind: "policy", statement: utf8("quorum none\n#\n") }))],
+  [
+    "statements out of order",
+    "chain-gap",
+    changed((r, w) => {
+      const first = w.extendRoot("FR", "relays", { names: ["hub1"] })
+      r.logStatement(w.extendRoot("FR", "relays", { names: ["hub2"] }))
+      r.logStatement(first)
+    }),
+  ],
+  [
+    "a statement with one bit changed",
+    "signature",
+    changed((r, w) => {
+      const { kind, statement } = w.extendRoot("FR", "relays", { names: ["hub1"] })
+      r.logStatement({ kind, statement: flip(-20)(statement) })
+    }),
+  ],
+  [
+    "a roster that too few custodians signed",
+    "roster",
+    changed((r, w) => r.logStatement(underSigned(w))),
+  ],
+  [
+    "a policy that no roster names",
+    "statement",
+    changed((r) => r.logStatement({ kind: "policy", statement: utf8("quorum none\n#\n") })),
+  ],
 ]
 
 function lastBundle(relay: AuditedRelay): string {
@@ -255,7 +469,12 @@ function lastBundle(relay: AuditedRelay): string {
 }
 
 function signatureBroken(bytes: Uint8Array): Uint8Array {
-  return utf8(fromUtf8(bytes).replace(/(.)(.=?=?\n)$/u, (_, last: string, rest: string) => (last === "A" ? "B" : "A") + rest))
+  return utf8(
+    fromUtf8(bytes).replace(
+      /(.)(.=?=?\n)$/u,
+      (_, last: string, rest: string) => (last === "A" ? "B" : "A") + rest,
+    ),
+  )
 }
 
 /** The head of a directory log of `size` that its own relay signed, with other entries. */
@@ -306,7 +525,9 @@ describe("a manipulated relay", () => {
     relay.publish()
     const told: unknown[] = []
     const report = await audit(relay, { onFinding: (finding) => told.push(finding) })
-    expect([report.findings.length, told.length, report.findingCount]).toEqual([1_000, 1_000, 1_100])
+    expect([report.findings.length, told.length, report.findingCount]).toEqual([
+      1_000, 1_000, 1_100,
+    ])
   })
 })
 
@@ -331,18 +552,34 @@ describe("against what was seen before", () => {
     const { relay, since } = await seen()
     relay.traffics(2)
     relay.publish()
-    for (const path of ["tile/entries/000", "tile/0/000.p/45"]) relay.traffic.source.files.delete(path)
-    const report = await audit(relay, { since })
+    for (const path of ["tile/entries/000", "tile/0/000.p/45"])
+      relay.traffic.source.files.delete(path)
+    const report = await audit(relay, { since, liveAt: relay.time })
     expect(codes(report)).toEqual([])
     expect(report.logs[1]).toMatchObject({ entries: 12, consistentSince: 301 })
     const fr = toHex(relay.world.member("FR").node.keyId)
     expect(report.state.get(relay.traffic.origin)?.seqs.get(fr)?.allUpTo).toBe(156)
   })
 
+  it("hashes all files of a copy again, and judges new entries only", async () => {
+    const { relay, since } = await seen()
+    relay.traffics(2)
+    relay.publish()
+    expect((await audit(relay, { since })).logs[1]).toMatchObject({ entries: 12, signatures: 12 })
+    relay.traffic.source.change("tile/entries/000", flip(900))
+    expect(codes(await audit(relay, { since }))).toEqual(["log-file"])
+    relay.traffic.source.files.delete("tile/entries/000")
+    expect(codes(await audit(relay, { since }))).toEqual(["log-file"])
+  })
+
   it.each([
     ["a number used before", "seq-used", (r: AuditedRelay) => r.sign([{ seq: 3 }])],
     ["a time before the last one", "entry-order", (r: AuditedRelay) => r.sign([{ time: at }])],
-    ["a directory size below the last one", "entry-order", (r: AuditedRelay) => r.sign([{ directorySize: r.directory.size - 1 }])],
+    [
+      "a directory size below the last one",
+      "entry-order",
+      (r: AuditedRelay) => r.sign([{ directorySize: r.directory.size - 1 }]),
+    ],
   ] as const)("finds %s", async (_, code, change) => {
     const { relay, since } = await seen()
     change(relay)
@@ -374,29 +611,32 @@ describe("against what was seen before", () => {
     expect(codes(await audit(relay, { since, liveAt: relay.time + hour + 1 }))).toEqual(["seq-gap"])
   })
 
-  it.each(["traffic", "directory"] as const)("convicts a forked %s log with a fork file", async (log) => {
-    const { relay, since } = await seen(10)
-    const other = new AuditedRelay(relay.world)
-    if (log === "directory") {
-      const { statements } = relay.world
-      const last = statements.pop()
-      if (last === undefined) throw new Error("no statement")
-      const forked = new AuditedRelay(relay.world)
-      forked.logStatement(last, at + 9_000)
-      forked.publish()
-      const report = await audit(forked, { since })
-      expect(codes(report)[0]).toBe("log-fork")
-      convicts(report, relay.directory.origin, relay)
-      return
-    }
-    other.sign([{}])
-    other.traffics(12)
-    other.publish()
-    const report = await audit(other, { since })
-    expect(codes(report)).toEqual(["log-fork"])
-    convicts(report, relay.traffic.origin, relay)
-    expect(report.state).toBe(since)
-  })
+  it.each(["traffic", "directory"] as const)(
+    "convicts a forked %s log with a fork file",
+    async (log) => {
+      const { relay, since } = await seen(10)
+      const other = new AuditedRelay(relay.world)
+      if (log === "directory") {
+        const { statements } = relay.world
+        const last = statements.pop()
+        if (last === undefined) throw new Error("no statement")
+        const forked = new AuditedRelay(relay.world)
+        forked.logStatement(last, at + 9_000)
+        forked.publish()
+        const report = await audit(forked, { since })
+        expect(codes(report)[0]).toBe("log-fork")
+        convicts(report, relay.directory.origin, relay)
+        return
+      }
+      other.sign([{}])
+      other.traffics(12)
+      other.publish()
+      const report = await audit(other, { since })
+      expect(codes(report)).toEqual(["log-fork"])
+      convicts(report, relay.traffic.origin, relay)
+      expect(report.state).toBe(since)
+    },
+  )
 
   it("convicts a log that shows another root for the same size", async () => {
     const { relay, since } = await seen(5)
@@ -478,6 +718,11 @@ describe("a pruned log", () => {
     const next = parseAuditState(sha256, formatAuditState(report.state))
     const fr = [...(next.get(report.logs[1]?.origin ?? "")?.seqs.values() ?? [])]
     expect(fr.every(({ later }) => later.size === 0)).toBe(true)
+    const relay = pruned(true)
+    relay.traffics(1)
+    relay.publish()
+    expect(codes(await audit(relay, { since: next }))).toEqual([])
+    expect(codes(await audit(relay, { since: next, liveAt: relay.time }))).toEqual([])
   })
 
   it("is found where nothing allows it", async () => {
@@ -554,7 +799,9 @@ describe("what cannot be judged", () => {
     const good = honest(90)
     failing.files.clear()
     for (const [path, bytes] of good.traffic.source.files) failing.files.set(path, bytes)
-    expect(await audit(good, { sourceOf: (p) => (p === "directory" ? good.directory.source : failing) })).toMatchObject({
+    expect(
+      await audit(good, { sourceOf: (p) => (p === "directory" ? good.directory.source : failing) }),
+    ).toMatchObject({
       verdict: "unverified",
     })
   })
@@ -608,7 +855,8 @@ describe("a relay that goes on while it is audited", () => {
     let reads = 0
     const read = relay.traffic.source.read.bind(relay.traffic.source)
     relay.traffic.source.read = (path, bytesMax) => {
-      if (path === "checkpoint" && ++reads === 2) relay.traffic.source.files.set("checkpoint", after)
+      if (path === "checkpoint" && ++reads === 2)
+        relay.traffic.source.files.set("checkpoint", after)
       return read(path, bytesMax)
     }
     expect(codes(await audit(relay))).toEqual([])
@@ -661,6 +909,8 @@ describe("promises handed in", () => {
     const other = { acceptance, subject: new Uint8Array(32).fill(6) }
     expect(codes(await audit(relay, { handedIn: [other] }))).toEqual(["entry"])
     const forged = { ...acceptance, promise: fromUtf8(signatureBroken(utf8(acceptance.promise))) }
-    expect(codes(await audit(relay, { handedIn: [{ acceptance: forged, subject }] }))).toEqual(["entry"])
+    expect(codes(await audit(relay, { handedIn: [{ acceptance: forged, subject }] }))).toEqual([
+      "entry",
+    ])
   })
 })
