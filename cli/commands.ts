@@ -8,15 +8,17 @@ import {
   evidenceExport,
   evidenceVerify,
 } from "./commands/audit.ts"
+import { demo } from "./commands/demo.ts"
 import { doctor } from "./commands/doctor.ts"
 import { invite } from "./commands/invite.ts"
 import { join } from "./commands/join.ts"
 import { keysNew, keysShow } from "./commands/keys.ts"
 import { keysNewIncarnation, keysRotate } from "./commands/keys-rotate.ts"
 import { labInit } from "./commands/lab-init.ts"
+import { labUp } from "./commands/lab-up.ts"
 import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./commands/mail.ts"
 import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
-import { relayStart } from "./commands/process-start.ts"
+import { nodeStart, relayStart } from "./commands/process-start.ts"
 import { relayInit } from "./commands/relay-init.ts"
 import {
   rosterAdd,
@@ -32,6 +34,7 @@ import { send } from "./commands/send.ts"
 
 export const commands: readonly Command[] = [
   labInit,
+  labUp,
   send,
   inbox,
   show,
@@ -57,6 +60,7 @@ export const commands: readonly Command[] = [
   rosterPublish,
   relayInit,
   relayStart,
+  nodeStart,
   keysShow,
   keysNew,
   keysRotate,
@@ -65,6 +69,7 @@ export const commands: readonly Command[] = [
   officerAdd,
   officerRevoke,
   doctor,
+  demo,
   help,
   man,
   completion,

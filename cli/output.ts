@@ -13,21 +13,26 @@ export class Output {
   readonly #stdout: Sink
   readonly #stderr: Sink
   readonly #colour: boolean
+  readonly #onResult: (object: object) => void
 
   constructor(options: {
     readonly json: boolean
     readonly colour: boolean
     readonly stdout: Sink
     readonly stderr: Sink
+    /** Hears of each result too, in whatever form it is printed. */
+    readonly onResult?: (object: object) => void
   }) {
     this.json = options.json
     this.#stdout = options.stdout
     this.#stderr = options.stderr
     this.#colour = options.colour
+    this.#onResult = options.onResult ?? (() => undefined)
   }
 
   /** A result: the object with --json, else the text for people. */
   result(object: object, text: string): void {
+    this.#onResult(object)
     this.#stdout.write(this.json ? `${JSON.stringify(object)}\n` : `${printable(text)}\n`)
   }
 

@@ -95,16 +95,17 @@ export const join: Command = {
     if (taken !== undefined && taken.status !== memberStatuses.removed)
       throw new ChappeError("file-exists", `the roster names ${name} already`)
     const requestFile = joinPath(dir, "join.request")
-    const request = (await exists(requestFile))
+    const isRepeated = await exists(requestFile)
+    const request = isRepeated
       ? decodeJoinRequest(await readBytes(requestFile, cliLimits.statementFileBytesMax))
       : await foundNode({ input, world, dir, name, invitation, trust, directory })
     const bytes = encodeJoinRequest(request)
     try {
       await withAnyRelay(trust, (relay) => postJoin(relay, invitation.token, bytes))
     } catch (error) {
-      // A relay that is away may be asked again with the same keys; one that refuses will not want them.
+      // A relay that is away may be asked again with the same keys; keys that nobody has heard of may go.
       const isFinal = error instanceof ChappeError && error.code !== "no-relay"
-      if (isFinal) await rm(dir, { recursive: true, force: true })
+      if (isFinal && !isRepeated) await rm(dir, { recursive: true, force: true })
       throw error
     }
 

@@ -78,3 +78,15 @@ export const relayStart: Command = {
     return runProcess(input, world, "relay", startRelay)
   },
 }
+
+export const nodeStart: Command = {
+  name: "node start",
+  help: "run one node in the foreground",
+  arguments: [],
+  options,
+  examples: [{ line: "chappe node start --dir lab/nodes/FR", says: "until Ctrl-C" }],
+  async run(input, world) {
+    const { startNode } = await import("../../node/compose.ts")
+    return runProcess(input, world, "node", startNode)
+  },
+}
