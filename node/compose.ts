@@ -23,17 +23,12 @@ import { systemHash } from "./adapters/system-hash.ts"
 import { systemRandom } from "./adapters/system-random.ts"
 import { softwareVersion } from "./adapters/software-version.ts"
 import { type NodeConfig, readNodeConfig } from "./config.ts"
-import {
-  type NodeCore,
-  connectNode,
-  keepUp,
-  linkIsUp,
-  loadNode,
-  tick,
-} from "./core/node-core.ts"
+import { type NodeCore, connectNode, keepUp, linkIsUp, loadNode, tick } from "./core/node-core.ts"
 import type { Clock, Log, Random } from "./core/ports.ts"
 import { measure, statusView } from "./core/status.ts"
 import { nodeLimits } from "./limits.ts"
+
+const nothing = (): void => undefined
 
 export type NodeOptions = {
   /** The node's folder. */
@@ -79,7 +74,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const trust = parseTrustFile(await readText(join(dir, "trust.json")))
   const bundle = decodeDirectoryBundle(await readBytes(join(dir, "directory.chappe")))
   const vault = await FileKeyVault.open(dir, config.name, random)
-  let fail: (error: ChappeError) => void = () => undefined
+  let fail: (error: ChappeError) => void = nothing
   const failed = new Promise<ChappeError>((resolve) => (fail = resolve))
   const data = join(dir, "data")
   const store = await openLevelRecordStore(recordsPath(data))
@@ -156,7 +151,10 @@ function relayDiallers(
 ): RelayDiallers {
   const { me, directory, clock, links, greetings, requests, log } = node
   return new RelayDiallers({
-    ...{ directory, clock, links, vault },
+    directory,
+    clock,
+    links,
+    vault,
     options: {
       me,
       hello: (relay, exporter) => greetings.say(relay, exporter),
@@ -188,7 +186,11 @@ async function officersInterface(
   mailRoutes(server, node)
   deskRoutes(server, {
     me: config.name,
-    ...{ directory, sessions, journal, enrolment, clock },
+    directory,
+    sessions,
+    journal,
+    enrolment,
+    clock,
     metrics: nodeMetrics(() => measure(node)),
     version: softwareVersion,
     isReady: () => node.contact.isNamed,

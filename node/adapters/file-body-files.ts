@@ -41,7 +41,7 @@ async function lengthOf(path: string): Promise<number | undefined> {
 async function hashOf(handle: FileHandle): Promise<Uint8Array> {
   const hash = createHash("sha256")
   const piece = new Uint8Array(nodeLimits.streamPieceBytes)
-  for (let offset = 0; ; ) {
+  for (let offset = 0; ;) {
     const { bytesRead } = await handle.read(piece, 0, piece.length, offset)
     if (bytesRead === 0) return new Uint8Array(hash.digest())
     hash.update(piece.subarray(0, bytesRead))

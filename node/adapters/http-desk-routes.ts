@@ -116,8 +116,6 @@ function lookRoutes(server: HttpServer, parts: DeskParts): void {
 
 function rosterView(directory: Directory): JsonObject {
   const roster = directory.roster()
-  const statusName = (status: number): string =>
-    Object.entries(memberStatuses).find(([, number]) => number === status)?.[0] ?? "unknown"
   return {
     number: roster.number,
     at: roster.at,
@@ -131,6 +129,10 @@ function rosterView(directory: Directory): JsonObject {
     })),
     relays: roster.relays.map(({ name, status }) => ({ name, status: statusName(status) })),
   }
+}
+
+function statusName(status: number): string {
+  return Object.entries(memberStatuses).find(([, number]) => number === status)?.[0] ?? "unknown"
 }
 
 function officerRoutes(server: HttpServer, parts: DeskParts): void {
@@ -173,7 +175,7 @@ function officerRoutes(server: HttpServer, parts: DeskParts): void {
     { schema: { params: officerParams } },
     async (request) => {
       const session = sessionOf(sessions, request)
-    requireCapability(session, "enrol/officer")
+      requireCapability(session, "enrol/officer")
       const { officer } = request.params
       await record(journal, request, session, "revoke", officer)
       const statements = await enrolment.revoke(session, `${me}/${officer}`)

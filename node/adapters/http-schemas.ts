@@ -48,9 +48,7 @@ export const messageBody = Type.Object(
     precedence: Type.Optional(oneOf(precedences)),
     ourRef: Type.Optional(reference),
     yourRef: Type.Optional(reference),
-    expiresSeconds: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: limits.lifetimeSecondsMax }),
-    ),
+    expiresSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.lifetimeSecondsMax })),
     idempotencyKey: Type.Optional(
       Type.String({ minLength: 1, maxLength: 128, pattern: "^[!-.0-~]+$" }),
     ),

@@ -1,9 +1,7 @@
 // The officers' HTTP server: hardened, default deny, one form for errors. Routes are registered by others.
 
 import fastifySwagger from "@fastify/swagger"
-import {
-  type TypeBoxTypeProvider,
-} from "@fastify/type-provider-typebox"
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox"
 import Fastify, {
   type FastifyInstance,
   type FastifyRequest,
@@ -84,7 +82,11 @@ export async function makeHttpServer(options: {
 
 function guard(
   server: HttpServer,
-  { sessions, clock, log }: { readonly sessions: Sessions; readonly clock: Pick<Clock, "after">; readonly log: Log },
+  {
+    sessions,
+    clock,
+    log,
+  }: { readonly sessions: Sessions; readonly clock: Pick<Clock, "after">; readonly log: Log },
 ): void {
   const timers = new WeakMap<FastifyRequest, () => void>()
   // Default deny: what is not listed needs a session, also what does not exist.
@@ -97,7 +99,10 @@ function guard(
   server.addHook("onRequest", async (request) => {
     if (request.headers["content-type"] === "application/octet-stream") return
     const { socket } = request.raw
-    timers.set(request, clock.after(nodeLimits.httpBodyMs, () => socket.destroy()))
+    timers.set(
+      request,
+      clock.after(nodeLimits.httpBodyMs, () => socket.destroy()),
+    )
   })
   server.addHook("preValidation", async (request) => timers.get(request)?.())
   server.addHook("onSend", async (_, reply) => {

@@ -37,7 +37,11 @@ export class HttpsRelay implements RelayDoor {
   }
 
   async postStatement(kind: StatementKind, statement: Uint8Array): Promise<void> {
-    await this.#exchange("POST", "/statements", encodePostedStatement({ version: 1, kind, statement }))
+    await this.#exchange(
+      "POST",
+      "/statements",
+      encodePostedStatement({ version: 1, kind, statement }),
+    )
   }
 
   async readDirectory(follower: DirectoryFollower): Promise<void> {

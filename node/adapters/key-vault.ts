@@ -76,7 +76,12 @@ export class FileKeyVault implements KeyVault {
   readonly #name: string
   #entries: readonly KeyEntry[]
 
-  private constructor(directory: string, name: string, random: Random, entries: readonly KeyEntry[]) {
+  private constructor(
+    directory: string,
+    name: string,
+    random: Random,
+    entries: readonly KeyEntry[],
+  ) {
     this.#directory = directory
     this.#name = name
     this.#random = random
@@ -103,8 +108,8 @@ export class FileKeyVault implements KeyVault {
       witnessKeys: this.#entries
         .filter(({ use }) => use === "witness")
         .map(({ secret }): WitnessKey => {
-          const { publicKey, sign } = signingKey("witness", secret)
-          return { publicKey, sign }
+          const key = signingKey("witness", secret)
+          return { publicKey: key.publicKey, sign: (message) => key.sign(message) }
         }),
       hedgeSecret: symmetric(this.#entries, "hedge"),
     }
@@ -138,7 +143,10 @@ export class FileKeyVault implements KeyVault {
     const secret = await readNeeded(join(this.#directory, "keys", "node.secret"))
     const all = [...this.#entries, ...entries]
     const random = this.#random
-    await replaceFile(path, await sealKeyFile({ entries: all, unlock: { kind: "secret", secret }, random }))
+    await replaceFile(
+      path,
+      await sealKeyFile({ entries: all, unlock: { kind: "secret", secret }, random }),
+    )
     this.#entries = all
     Object.assign(this.identity, this.#load())
   }
@@ -154,7 +162,8 @@ export class FileKeyVault implements KeyVault {
   /** Once the seeds are in the node's records they must not lie here any longer. */
   async forgetHandedPeriods(): Promise<void> {
     const keys = join(this.#directory, "keys")
-    for (const name of ["prekeys.secret", "prekeys.key"]) await rm(join(keys, name), { force: true })
+    for (const name of ["prekeys.secret", "prekeys.key"])
+      await rm(join(keys, name), { force: true })
     await syncFolder(keys)
   }
 }

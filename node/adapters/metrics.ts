@@ -1,18 +1,7 @@
 // Numbers for operators, in Prometheus' text form. No label names a person, a subject or a message.
 
 import { Gauge, Registry, collectDefaultMetrics } from "prom-client"
-
-/** What is measured when somebody asks. */
-export type Measured = {
-  readonly links: number
-  readonly outboxActive: number
-  readonly outboxUnsealed: number
-  readonly receiptsOpen: number
-  readonly inboxHeld: number
-  readonly proofsWanted: number
-  readonly clockOffsetSeconds: number
-  readonly alarms: number
-}
+import type { Measured } from "../core/status.ts"
 
 const help: Readonly<Record<keyof Measured, string>> = {
   links: "relays with a link",

@@ -71,10 +71,13 @@ export class RelayDialler {
     if (url === undefined) return this.#later("unknown-key")
     const connection = new Connection(address, url, this.#options)
     this.#end = () => connection.end("done")
-    void connection.closed.then(({ wasUp, code }) => {
-      if (wasUp) this.#failures = 0
-      this.#later(code)
-    })
+    void this.#follow(connection)
+  }
+
+  async #follow(connection: Connection): Promise<void> {
+    const { wasUp, code } = await connection.closed
+    if (wasUp) this.#failures = 0
+    this.#later(code)
   }
 
   #later(code: string): void {
@@ -169,15 +172,25 @@ class Connection {
     webSocket.on("error", () => this.#close("link-down"))
     webSocket.on("close", () => this.#close(this.#code))
     webSocket.on("message", (data, isBinary) => this.#frame(data, isBinary))
-    webSocket.on("open", () => {
-      this.#options.hello(this.#relay, this.#exporter).then(
-        (hello) => {
-          this.#session.sendHello(hello)
-          this.#flush()
-        },
-        (cause: unknown) => this.#failed(cause),
-      )
-    })
+    webSocket.on("open", () => void this.#greet())
+  }
+
+  async #greet(): Promise<void> {
+    try {
+      this.#session.sendHello(await this.#options.hello(this.#relay, this.#exporter))
+      this.#flush()
+    } catch (cause) {
+      this.#failed(cause)
+    }
+  }
+
+  async #confirm(hello: Uint8Array): Promise<void> {
+    try {
+      await this.#options.confirm(this.#relay, hello, this.#exporter)
+      this.#up()
+    } catch (cause) {
+      this.#failed(cause)
+    }
   }
 
   #frame(data: unknown, isBinary: boolean): void {
@@ -195,10 +208,7 @@ class Connection {
   #event(event: LinkEvent): void {
     switch (event.kind) {
       case "hello":
-        this.#options.confirm(this.#relay, event.hello, this.#exporter).then(
-          () => this.#up(),
-          (cause: unknown) => this.#failed(cause),
-        )
+        void this.#confirm(event.hello)
         return
       case "message":
         if (this.#link === undefined) this.#early.push(event)

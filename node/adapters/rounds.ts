@@ -35,7 +35,7 @@ export class Rounds {
       this.#cancels.set(name, this.#clock.after(ms, run))
     }
     const run = (): void => {
-      const running = this.once(name, task).then(() => {
+      const running = this.once(name, task).finally(() => {
         this.#running.delete(running)
         if (!this.#isStopped) again()
       })

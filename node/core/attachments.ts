@@ -103,7 +103,11 @@ export class Attachments {
       cipherLength: body.length,
       plainLength: size,
       plainHash: input.sha256,
-      ...{ key, mediaType, name, officer, at: this.#clock.now() },
+      key,
+      mediaType,
+      name,
+      officer,
+      at: this.#clock.now(),
     }
     await this.#records.commit([this.#table.put(id, item)])
     return id
@@ -126,7 +130,7 @@ export class Attachments {
       context: encodeAttachmentContext(suites.one),
     })
     const unpadder = new Unpadder(attachment.plainLength)
-    for (let offset = 0; offset < attachment.cipherLength; ) {
+    for (let offset = 0; offset < attachment.cipherLength;) {
       const left = attachment.cipherLength - offset
       const length = Math.min(nodeLimits.streamPieceBytes, left)
       const piece = await this.#files.read(attachment.hash, offset, length)

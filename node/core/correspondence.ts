@@ -1,16 +1,12 @@
 // What officers do with mail: write, publish, answer, take in charge, refuse. The officer signs the
 // content here; the outbox seals it.
 
-import {
-  type Draft,
-  draftContent,
-  draftIdentity,
-} from "../../keys/seal-envelope.ts"
+import { type Draft, draftContent, draftIdentity } from "../../keys/seal-envelope.ts"
 import { judgeContent, verifyDisclosure, type OpenedMessage } from "../../keys/open-envelope.ts"
 import { openAcceptance } from "../../keys/accepted-entry.ts"
 import type { BatchVerifier } from "../../protocol/batch.ts"
 import { compareText, toHex } from "../../protocol/bytes.ts"
-import { type ContentType, contentTypes, isContentType, missingCapability } from "../../protocol/capability.ts"
+import { type ContentType, isContentType, missingCapability } from "../../protocol/capability.ts"
 import type { Value } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import {
@@ -22,7 +18,13 @@ import {
   readDocument,
   statedColour,
 } from "../../protocol/document.ts"
-import { type Lane, contentPae, decodeContent, decodeHeader, messageIdOf } from "../../protocol/envelope.ts"
+import {
+  type Lane,
+  contentPae,
+  decodeContent,
+  decodeHeader,
+  messageIdOf,
+} from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import { sha256 } from "../../keys/crypto.ts"
@@ -149,7 +151,14 @@ export class Correspondence {
     }
     const { lane, expiresSeconds } = request
     const members = [...to, ...info]
-    return await this.#write(session, { type, document, members, lane, expiresSeconds, idempotency })
+    return await this.#write(session, {
+      type,
+      document,
+      members,
+      lane,
+      expiresSeconds,
+      idempotency,
+    })
   }
 
   /** The desk sends a notice on, quoted with its source's signatures, to all other members but those. */
@@ -351,7 +360,8 @@ export class Correspondence {
   async attachment(item: InboxItem, index: number): Promise<Attachment> {
     const { document } = await this.show(item)
     const found = document.attachments[index]
-    if (found === undefined) throw new ChappeError("not-found", "the message has no such attachment")
+    if (found === undefined)
+      throw new ChappeError("not-found", "the message has no such attachment")
     const state = await this.#files.state(found.hash)
     if (state.kind !== "whole") {
       await this.#bodies.download({ hash: found.hash, length: found.cipherLength })
@@ -366,7 +376,9 @@ export class Correspondence {
   }
 
   /** What this node sent, as its officer wrote it. */
-  async sent(item: OutboxItem): Promise<{ readonly document: Document; readonly type: ContentType }> {
+  async sent(
+    item: OutboxItem,
+  ): Promise<{ readonly document: Document; readonly type: ContentType }> {
     const draft = await this.#outbox.draftOf(item)
     if (draft === undefined)
       throw new ChappeError("tampered", `draft ${toHex(item.id)} is missing from the records`)
@@ -408,7 +420,7 @@ export const shownTypes = {
   "notice/request": "notice",
   "notice/published": "publication",
   "diffusion/send": "diffusion",
-} as const satisfies Record<keyof typeof contentTypes, string>
+} as const satisfies Record<ContentType, string>
 
 export function shownType(type: string): string {
   return isContentType(type) ? shownTypes[type] : type

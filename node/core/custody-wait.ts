@@ -8,6 +8,8 @@ import type { NetworkClock } from "./network-clock.ts"
 import type { Outbox } from "./outbox.ts"
 import type { OutboxItem } from "./outbox-records.ts"
 
+const nothing = (): void => undefined
+
 export class CustodyWait {
   readonly #outbox: Outbox
   readonly #links: LinkTable
@@ -37,7 +39,7 @@ export class CustodyWait {
     return await new Promise((resolve) => {
       const resolvers = this.#waiting.get(name) ?? new Set()
       this.#waiting.set(name, resolvers)
-      let cancel = (): void => undefined
+      let cancel = nothing
       const done = (found: OutboxItem): void => {
         cancel()
         resolvers.delete(done)

@@ -261,8 +261,8 @@ export class DirectoryFollower {
     entries.forEach((entry, i) => this.#takeEntry(origin, first + i, entry))
   }
 
-  #takeEntry(origin: string, index: number, bytes: Uint8Array): void {
-    const stored = statementOf(decodeEntry(bytes), index)
+  #takeEntry(origin: string, index: number, entry: Uint8Array): void {
+    const stored = statementOf(decodeEntry(entry), index)
     if (stored === undefined) return
     this.learn(stored.kind, stored.statement)
     const id = this.#directory.idOf(stored.kind, stored.statement)
@@ -298,7 +298,7 @@ export class DirectoryFollower {
   }
 
   #retryPending(): void {
-    for (let progress = true; progress && this.#pending.length > 0; ) {
+    for (let progress = true; progress && this.#pending.length > 0;) {
       const before = this.#pending.length
       this.#pending = this.#pending.filter(({ kind, statement }) => !this.#apply(kind, statement))
       progress = this.#pending.length < before

@@ -20,6 +20,8 @@ import type { ActiveEnvelope } from "./outbox-records.ts"
 import type { Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
 
+const nothing = (): void => undefined
+
 type Attempt = {
   /** Relays that were tried since the last pause. */
   readonly tried: Set<string>
@@ -144,7 +146,7 @@ export class Dispatcher {
     const item = await this.#outbox.byNumber(envelope.number)
     // A relay that is taking attachments in is not late.
     if (item !== undefined && item.attachments.length > 0) return await submitted.then(() => true)
-    let cancel = (): void => undefined
+    let cancel = nothing
     const late = new Promise<boolean>((resolve) => {
       cancel = this.#clock.after(nodeLimits.answerPatienceMs, () => resolve(false))
     })
@@ -209,7 +211,8 @@ export class Dispatcher {
       ])
       this.#log.info("custody", { id: toHex(messageId), relay: link.relay })
     } catch (cause) {
-      if (cause instanceof Refused && cause.isFinal) await this.#refusedForGood(item, cause, made, messageId)
+      if (cause instanceof Refused && cause.isFinal)
+        await this.#refusedForGood(item, cause, made, messageId)
       if (cause instanceof ChappeError && cause.code === "entry")
         await this.#alarms.raise("evidence-refused", `${link.relay} ${toHex(messageId)}`)
       throw cause

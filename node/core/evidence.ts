@@ -140,7 +140,13 @@ export class Evidence {
   #openItem({ from, acceptance }: LinkMessage<"evidence">, item: ReceiptItem): OpenedItem {
     if (item.to !== this.#me) throw new ChappeError("not-for-me")
     if (item.auth !== null)
-      return { receipt: item.receipt, auth: item.auth, acceptance, isSealed: false, origin: undefined }
+      return {
+        receipt: item.receipt,
+        auth: item.auth,
+        acceptance,
+        isSealed: false,
+        origin: undefined,
+      }
     const info = encodeSealedReceiptInfo(from, this.#me)
     const plaintext = this.#unseal(info, item.receipt)
     const inside = decodeSealedReceiptInside(plaintext)

@@ -5,12 +5,7 @@ import type { Value } from "../../protocol/codec.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 
 export type Json =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly Json[]
-  | { readonly [key: string]: Json }
+  null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 /** Refused: `document` for what the subset cannot say, as fractions. */
 export function valueOfJson(json: Json): Value {

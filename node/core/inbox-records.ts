@@ -1,14 +1,6 @@
 // What the inbox stores; these layouts never leave the node.
 
-import {
-  type Infer,
-  bytes,
-  list,
-  oneOf,
-  record,
-  text,
-  uint,
-} from "../../protocol/codec.ts"
+import { type Infer, bytes, list, oneOf, record, text, uint } from "../../protocol/codec.ts"
 import { lanes, messageIdentity, time } from "../../protocol/envelope.ts"
 import { limits } from "../../protocol/limits.ts"
 import { acceptance, attachmentRef } from "../../protocol/link-messages.ts"
@@ -78,7 +70,6 @@ export const heldDelivery = record({
 })
 /** A verified message whose predecessors in its channel are missing. Its relay keeps it too. */
 export type HeldDelivery = Infer<typeof heldDelivery>
-
 
 export const rejectedDelivery = record({
   code: text(limits.reasonBytesMax),

@@ -240,11 +240,7 @@ export class Inbox {
     return true
   }
 
-  async #verify(
-    parsed: ParsedDelivery,
-    link: RelayLink,
-    now: number,
-  ): Promise<VerifiedDelivery> {
+  async #verify(parsed: ParsedDelivery, link: RelayLink, now: number): Promise<VerifiedDelivery> {
     await this.#catchUp(parsed, link)
     const facts = { me: this.#me, now, directory: this.#directory, batches: this.#batches }
     try {
@@ -336,7 +332,15 @@ export class Inbox {
     const { header, auth, leaf, path, acceptance, body } = verified.bytes
     const { messageId } = verified
     const held: HeldDelivery = {
-      ...{ relay, heldAt: now, header, auth, leaf, path, acceptance, attachments, body },
+      relay,
+      heldAt: now,
+      header,
+      auth,
+      leaf,
+      path,
+      acceptance,
+      attachments,
+      body,
       messageId,
     }
     await this.#records.commit([this.#held.put(heldKey(channel, channelSeq), held)])

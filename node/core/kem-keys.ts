@@ -75,8 +75,7 @@ export class KemKeys {
     const last = [...(this.#keys.get(member)?.values() ?? [])]
       .filter((one) => one.day <= day)
       .toSorted((a, b) => b.day - a.day)[0]
-    if (last === undefined)
-      throw new ChappeError("no-prekey", `no key of ${member} is known`)
+    if (last === undefined) throw new ChappeError("no-prekey", `no key of ${member} is known`)
     return { key: last.key, exact: false }
   }
 

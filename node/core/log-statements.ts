@@ -133,6 +133,11 @@ export class LogStatements {
     })
   }
 
+  /** The statement given for this item in that log, if one was. */
+  async known(subject: Uint8Array, origin: string): Promise<StoredStatement | undefined> {
+    return await this.#statements.get(placeOf(origin, subject))
+  }
+
   /** What has a number in that log and no answer yet, in the order of the numbers. */
   async openItems(origin: string): Promise<readonly OpenItem[]> {
     const items: OpenItem[] = []

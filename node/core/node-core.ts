@@ -22,7 +22,7 @@ import { DirectoryFollower } from "./directory-follower.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { Enrolment } from "./enrolment.ts"
 import { Evidence } from "./evidence.ts"
-import { type KeyVault, signingKeyAt } from "./identity.ts"
+import { type Identity, type KeyVault, signingKeyAt } from "./identity.ts"
 import { FirstContact } from "./first-contact.ts"
 import { Greetings } from "./greetings.ts"
 import { Inbox } from "./inbox.ts"
@@ -51,6 +51,7 @@ import { Records } from "./records.ts"
 import { RelayRequests } from "./relay-requests.ts"
 import { Sessions } from "./sessions.ts"
 import { Succession } from "./succession.ts"
+import type { Sources } from "./views.ts"
 import { Witness } from "./witness.ts"
 
 export type NodePorts = {
@@ -70,10 +71,41 @@ export type NodePorts = {
 
 const rememberedBatches = 4_096
 
-export type NodeCore = ReturnType<typeof connectNode>
+/** The parts that adapters and compose.ts reach for. */
+export type NodeCore = {
+  readonly me: string
+  readonly identity: Identity
+  readonly clock: NetworkClock
+  readonly directory: Directory
+  readonly alarms: Alarms
+  readonly follower: DirectoryFollower
+  readonly links: LinkTable
+  readonly chain: OwnChain
+  readonly prekeys: OwnPrekeys
+  readonly succession: Succession
+  readonly kemKeys: KemKeys
+  readonly statements: LogStatements
+  readonly proofs: Proofs
+  readonly outbox: Outbox
+  readonly dispatcher: Dispatcher
+  readonly receipts: ReceiptBook
+  readonly inbox: Inbox
+  readonly evidence: Evidence
+  readonly journal: Journal
+  readonly attachments: Attachments
+  readonly sessions: Sessions
+  readonly correspondence: Correspondence
+  readonly custody: CustodyWait
+  readonly enrolment: Enrolment
+  readonly requests: RelayRequests
+  readonly greetings: Greetings
+  readonly contact: FirstContact
+  readonly log: Log
+  readonly sources: Sources
+}
 
 /** Builds every part; nothing is read or started yet. */
-export function connectNode(ports: NodePorts) {
+export function connectNode(ports: NodePorts): NodeCore {
   const { vault, files, random, newHash, log } = ports
   const { identity } = vault
   const me = identity.name
@@ -95,25 +127,78 @@ export function connectNode(ports: NodePorts) {
   const bodies = new BodyTransfer(files, links)
   const policy = (): DeliveryPolicy => deliveryPolicyOf(directory)
   const outbox = new Outbox({
-    ...{ identity, directory, follower, kemKeys, records, clock, random, log },
+    identity,
+    directory,
+    follower,
+    kemKeys,
+    records,
+    clock,
+    random,
+    log,
   })
   const dispatcher = new Dispatcher({
-    ...{ directory, links, outbox, statements, bodies, proofs, alarms, clock, log, policy },
+    directory,
+    links,
+    outbox,
+    statements,
+    bodies,
+    proofs,
+    alarms,
+    clock,
+    log,
+    policy,
   })
   const receipts = new ReceiptBook({
-    ...{ identity, directory, kemKeys, links, statements, records, clock, random, log },
+    identity,
+    directory,
+    kemKeys,
+    links,
+    statements,
+    records,
+    clock,
+    random,
+    log,
   })
   const writer = new InboxWriter(records, receipts)
   const controls = new Controls({
-    ...{ identity, directory, links, outbox, dispatcher, records, clock, log },
+    identity,
+    directory,
+    links,
+    outbox,
+    dispatcher,
+    records,
+    clock,
+    log,
   })
   const inbox = new Inbox({
-    ...{ me, directory, follower, links, prekeys, bodies, receipts, writer, batches, records },
-    ...{ alarms, clock, log, policy },
+    me,
+    directory,
+    follower,
+    links,
+    prekeys,
+    bodies,
+    receipts,
+    writer,
+    batches,
+    records,
+    alarms,
+    clock,
+    log,
+    policy,
     askFor: (missing) => quietly(log, "gap", controls.askFor(missing)),
   })
   const evidence = new Evidence({
-    ...{ me, directory, follower, links, outbox, prekeys, proofs, batches, records, clock, log },
+    me,
+    directory,
+    follower,
+    links,
+    outbox,
+    prekeys,
+    proofs,
+    batches,
+    records,
+    clock,
+    log,
     reseal: (messageId, link) => quietly(log, "reseal", reseal(messageId, link)),
   })
   const reseal = async (messageId: Uint8Array, link: RelayLink): Promise<void> => {
@@ -128,18 +213,57 @@ export function connectNode(ports: NodePorts) {
   const attachments = new Attachments({ identity, files, records, clock, random, newHash })
   const sessions = new Sessions({ me, directory, files: ports.officers, clock, random })
   const correspondence = new Correspondence({
-    ...{ identity, directory, inbox, outbox, attachments, bodies, files, batches, clock, random },
+    identity,
+    directory,
+    inbox,
+    outbox,
+    attachments,
+    bodies,
+    files,
+    batches,
+    clock,
+    random,
   })
   const custody = new CustodyWait(outbox, links, clock)
   const enrolment = new Enrolment({ me, directory, chain, links, clock })
   const requests = new RelayRequests({
-    ...{ inbox, evidence, controls, witness, follower, proofs, log },
+    inbox,
+    evidence,
+    controls,
+    witness,
+    follower,
+    proofs,
+    log,
   })
   return {
-    ...{ identity, me, clock, records, directory, alarms, follower, links, chain, prekeys },
-    ...{ succession, kemKeys, statements, proofs, outbox, dispatcher, receipts, inbox, evidence },
-    ...{ journal, attachments, sessions, correspondence, custody, enrolment, requests, files, log },
-    ...{ greetings, contact },
+    identity,
+    me,
+    clock,
+    directory,
+    alarms,
+    follower,
+    links,
+    chain,
+    prekeys,
+    succession,
+    kemKeys,
+    statements,
+    proofs,
+    outbox,
+    dispatcher,
+    receipts,
+    inbox,
+    evidence,
+    journal,
+    attachments,
+    sessions,
+    correspondence,
+    custody,
+    enrolment,
+    requests,
+    log,
+    greetings,
+    contact,
     sources: { me, outbox, statements, evidence, proofs, follower },
   }
 }

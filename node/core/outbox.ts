@@ -36,10 +36,7 @@ import type { Change, Log, Random } from "./ports.ts"
 import { type Records, type Table, numberKey, walk } from "./records.ts"
 import { Serial } from "./serial.ts"
 
-export type NewMessage = Omit<
-  OutboxItem,
-  "number" | "recipients" | "envelopes" | "attachments"
-> & {
+export type NewMessage = Omit<OutboxItem, "number" | "recipients" | "envelopes" | "attachments"> & {
   readonly members: readonly string[]
   readonly attachments: readonly AttachmentRef[]
   readonly draft: SignedDraft
@@ -127,9 +124,7 @@ export class Outbox {
 
   /** Envelopes without all receipts, urgent ones first, then in the order of sending. */
   active(): readonly ActiveEnvelope[] {
-    return [...this.#activeById.values()].toSorted(
-      (a, b) => b.lane - a.lane || a.number - b.number,
-    )
+    return [...this.#activeById.values()].toSorted((a, b) => b.lane - a.lane || a.number - b.number)
   }
 
   get unsealedCount(): number {
@@ -160,7 +155,9 @@ export class Outbox {
         this.#drafts.put(id, message.draft),
         ...(idempotency === undefined
           ? []
-          : [this.#idempotency.put(idempotency.key, { id: item.id, request: idempotency.request })]),
+          : [
+              this.#idempotency.put(idempotency.key, { id: item.id, request: idempotency.request }),
+            ]),
       ])
       this.#unsealed.add(item.number)
       return item
@@ -471,9 +468,7 @@ export class Outbox {
     await this.#records.commit([
       ...changes,
       this.#items.put(numberKey(item.number), item),
-      ...done
-        .filter((name) => this.#activeById.has(name))
-        .map((name) => this.#active.remove(name)),
+      ...done.filter((name) => this.#activeById.has(name)).map((name) => this.#active.remove(name)),
     ])
     for (const name of done) this.#activeById.delete(name)
     for (const task of this.#onChanged) task(item)

@@ -5,11 +5,7 @@
 import type { SigningKey } from "../../keys/signing-key.ts"
 import { signChain } from "../../keys/statements.ts"
 import { toHex } from "../../protocol/bytes.ts"
-import {
-  type ChainBody,
-  type ChainOp,
-  decodeChainStatement,
-} from "../../protocol/chain.ts"
+import { type ChainBody, type ChainOp, decodeChainStatement } from "../../protocol/chain.ts"
 import { bytes } from "../../protocol/codec.ts"
 import type { Directory, KnownStatement } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -90,10 +86,7 @@ export class OwnChain {
       const { statement, id } = signChain<Op>(draft, keys)
       const key = toHex(id)
       this.#own.add(key)
-      await this.#records.commit([
-        this.#statements.put(key, statement),
-        ...(options.changes ?? []),
-      ])
+      await this.#records.commit([this.#statements.put(key, statement), ...(options.changes ?? [])])
       this.#directory.apply("chain", statement)
       return statement
     })
@@ -123,9 +116,7 @@ export class OwnChain {
       .statements()
       .filter(
         ({ kind, id }) =>
-          kind === "chain" &&
-          this.#own.has(toHex(id)) &&
-          !this.#follower.holds(origin, id),
+          kind === "chain" && this.#own.has(toHex(id)) && !this.#follower.holds(origin, id),
       )
   }
 

@@ -145,9 +145,7 @@ export class OwnPrekeys {
       "prekeys",
       { firstDay, suites: [suites.one], hashes },
       {
-        changes: [item, ...superseded].map((one) =>
-          this.#table.put(numberKey(one.firstDay), one),
-        ),
+        changes: [item, ...superseded].map((one) => this.#table.put(numberKey(one.firstDay), one)),
       },
     )
     for (const one of [item, ...superseded]) this.#keep(one)

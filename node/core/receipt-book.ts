@@ -19,6 +19,7 @@ import { memberName } from "../../protocol/names.ts"
 import {
   type Receipt,
   type ReceiptStep,
+  decodeReceipt,
   encodeReceipt,
   encodeSealedReceiptInfo,
   encodeSealedReceiptInside,
@@ -53,6 +54,7 @@ const bookBatch = record({
   acceptance: nullable(acceptance),
 })
 type BookBatch = Infer<typeof bookBatch>
+type BookItem = Infer<typeof bookItem>
 
 const sealedItems = list(
   record({ to: memberName, sealed: bytes(1, 4 * limits.leafBytesMax) }),
@@ -95,6 +97,8 @@ export class ReceiptBook {
   /** By hex root: the preferred relay, and since when it waits. */
   readonly #open = new Map<string, { readonly relay: string; readonly sinceMs: number }>()
   readonly #underWay = new Set<string>()
+  /** Message ids whose receipt was batched anew in this run. */
+  readonly #repeating = new Set<string>()
 
   constructor(options: {
     readonly identity: Identity
@@ -155,19 +159,29 @@ export class ReceiptBook {
       }
       return encodeReceipt(receipt)
     })
-    const ids = encoded.map((receipt) => receiptIdOf(sha256, receipt))
+    const items = receipts.flatMap(({ to, messageId }, i) => {
+      const receipt = encoded[i]
+      return receipt === undefined ? [] : [{ to, messageId, receipt }]
+    })
+    return this.#signEncoded(items, isSealed, relay)
+  }
+
+  #signEncoded(
+    receipts: readonly Omit<BookItem, "auth">[],
+    isSealed: boolean,
+    relay: string,
+  ): SignedReceipts {
+    const { signing } = requireSigningKey(this.#identity, this.#directory, this.#clock.now())
+    const ids = receipts.map(({ receipt }) => receiptIdOf(sha256, receipt))
     const blinds = ids.map((id) => batchBlind(this.#identity.hedgeSecret, this.#random, id))
     const batch = signBatch(
       this.#identity.name,
       signing,
       ids.map((id, i) => ({ id, blind: blinds[i] ?? id })),
     )
-    const items = receipts.flatMap(({ to, messageId }, i) => {
-      const receipt = encoded[i]
+    const items = receipts.flatMap((item, i): readonly BookItem[] => {
       const auth = batch.auths[i]
-      return receipt === undefined || auth === undefined
-        ? []
-        : [{ to, messageId, receipt, auth: encodeAuth(auth) }]
+      return auth === undefined ? [] : [{ ...item, auth: encodeAuth(auth) }]
     })
     const { root } = batch
     const name = toHex(root)
@@ -186,7 +200,20 @@ export class ReceiptBook {
   async repeat(root: Uint8Array, messageId: Uint8Array, link: RelayLink): Promise<void> {
     const name = toHex(root)
     if (this.#underWay.has(name)) return
-    await this.#quietly(name, link, (one) => equalBytes(one.messageId, messageId))
+    const origin = this.#statements.originOf(link.relay)
+    const made = await this.#statements.known(root, origin)
+    if (made === undefined || made.acceptance === null) return await this.#quietly(name, link)
+    // That relay has logged the batch before it had the message: the same receipt, in a batch of its own.
+    const batch = await this.#batches.get(name)
+    const item = batch?.items.find((one) => equalBytes(one.messageId, messageId))
+    if (item === undefined || this.#repeating.has(toHex(messageId))) return
+    this.#repeating.add(toHex(messageId))
+    const { signing } = requireSigningKey(this.#identity, this.#directory, this.#clock.now())
+    // The same words; a later incarnation says them under its own key.
+    const receipt = encodeReceipt({ ...decodeReceipt(item.receipt), keyId: signing.keyId })
+    const signed = this.#signEncoded([{ to: item.to, messageId, receipt }], false, link.relay)
+    await this.#records.commit(signed.changes)
+    signed.committed()
   }
 
   async linkUp(link: RelayLink): Promise<void> {
@@ -209,14 +236,10 @@ export class ReceiptBook {
     }
   }
 
-  async #quietly(
-    name: string,
-    link: RelayLink,
-    only: (item: BookBatch["items"][number]) => boolean = () => true,
-  ): Promise<void> {
+  async #quietly(name: string, link: RelayLink): Promise<void> {
     this.#underWay.add(name)
     try {
-      await this.#serials.run(name, () => this.#send(name, link, only))
+      await this.#serials.run(name, () => this.#send(name, link))
     } catch (cause) {
       if (!(cause instanceof ChappeError)) throw cause
       this.#log.info("receipts-failed", { root: name, relay: link.relay, code: cause.code })
@@ -226,18 +249,12 @@ export class ReceiptBook {
     }
   }
 
-  async #send(
-    name: string,
-    link: RelayLink,
-    only: (item: BookBatch["items"][number]) => boolean,
-  ): Promise<void> {
+  async #send(name: string, link: RelayLink): Promise<void> {
     const batch = await this.#batches.get(name)
     if (batch === undefined) return
     const origin = this.#statements.originOf(link.relay)
     const made = await this.#statements.prepare("receipts", batch.root, origin, !batch.isSealed)
-    const items = batch.isSealed
-      ? await this.#sealedItems(batch, made, origin)
-      : batch.items.filter(only).map((item): ReceiptItem => item)
+    const items = batch.isSealed ? await this.#sealedItems(batch, made, origin) : batch.items
     const root = batch.isSealed ? null : batch.root
     const request = { name: "receipts", statement: made.statement, root, items } as const
     try {
@@ -296,7 +313,7 @@ export class ReceiptBook {
     return stored.map(({ to, sealed }) => ({ to, messageId: null, receipt: sealed, auth: null }))
   }
 
-  async #seal(item: BookBatch["items"][number], made: StoredStatement): Promise<Uint8Array> {
+  async #seal(item: BookItem, made: StoredStatement): Promise<Uint8Array> {
     const { receipt, auth } = item
     const { key } = await this.#kemKeys.choose(item.to, this.#clock.now())
     const plaintext = encodeSealedReceiptInside({ receipt, auth, salt: made.salt })

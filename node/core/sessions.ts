@@ -57,7 +57,8 @@ export class Sessions {
   ): Promise<{ readonly token: string; readonly session: Session }> {
     const short = name.startsWith(`${this.#me}/`) ? name.slice(this.#me.length + 1) : name
     const file = /^[a-z0-9.-]{1,32}$/u.test(short) ? await this.#files.read(short) : undefined
-    if (file === undefined) throw new ChappeError("unknown-officer", "no officer has this name here")
+    if (file === undefined)
+      throw new ChappeError("unknown-officer", "no officer has this name here")
     // One at a time: guessing costs its full price.
     return await this.#serial.run(async () => {
       this.#requirePatience(short)

@@ -27,7 +27,18 @@ type Parts = {
 }
 
 /** Levels, for metrics and for people. */
-export function measure(parts: Parts) {
+export type Measured = {
+  readonly links: number
+  readonly outboxActive: number
+  readonly outboxUnsealed: number
+  readonly receiptsOpen: number
+  readonly inboxHeld: number
+  readonly proofsWanted: number
+  readonly clockOffsetSeconds: number
+  readonly alarms: number
+}
+
+export function measure(parts: Parts): Measured {
   return {
     links: parts.links.inOrder().length,
     outboxActive: parts.outbox.active().length,
@@ -64,7 +75,9 @@ export function statusView(parts: Parts, relays: readonly RelayState[]): JsonObj
     keys: {
       incarnation: station === undefined ? 0 : directory.currentIncarnation(me),
       node: (station?.keys ?? []).map(({ kind, incarnation, notAfter }) => ({
-        ...{ kind, incarnation, notAfter },
+        kind,
+        incarnation,
+        notAfter,
       })),
     },
     journal: { entries: journal.length },

@@ -12,7 +12,7 @@ import {
   formatEvidenceFile,
 } from "../../protocol/evidence-file.ts"
 import { ChappeError } from "../../protocol/errors.ts"
-import { type Acceptance } from "../../protocol/link-messages.ts"
+import type { Acceptance } from "../../protocol/link-messages.ts"
 import { parsePromiseText } from "../../protocol/promise.ts"
 import { decodeReceipt, stepName } from "../../protocol/receipt.ts"
 import { parseNote } from "../../protocol/signed-note.ts"
@@ -177,8 +177,7 @@ export async function traceOf(item: OutboxItem, sources: Sources): Promise<JsonO
 function submitSteps(item: OutboxItem, made: StoredStatement, me: string): readonly Step[] {
   const submitted = { by: me, recipient: null, reason: null } as const
   const { acceptance } = made
-  if (acceptance === null)
-    return [{ ...submitted, step: "submitted", at: item.created, log: null }]
+  if (acceptance === null) return [{ ...submitted, step: "submitted", at: item.created, log: null }]
   const log = placeOf(acceptance)
   const entry = decodeEntry(acceptance.entry)
   const relay = log?.origin.slice(0, log.origin.indexOf("/")) ?? ""
@@ -224,8 +223,7 @@ export async function evidenceFileOf(
 
 async function logged(acceptance: Acceptance, sources: Sources): Promise<LoggedEvidence> {
   const place = placeOf(acceptance)
-  const proof =
-    place === null ? undefined : await sources.proofs.proofOf(place.origin, place.index)
+  const proof = place === null ? undefined : await sources.proofs.proofOf(place.origin, place.index)
   return { acceptance, proof }
 }
 
