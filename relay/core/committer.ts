@@ -7,7 +7,7 @@
 import { ChappeError } from "../../protocol/errors.ts"
 import { relayLimits } from "../limits.ts"
 import { sealLedger } from "./commit-ledger.ts"
-import { type CommitFacts, Draft } from "./draft.ts"
+import { type CommitFacts, Draft, type Sealed } from "./draft.ts"
 import type { Keyring } from "./keyring.ts"
 import type { Logs } from "./logs.ts"
 import type { NetworkClock } from "./network-clock.ts"
@@ -139,6 +139,7 @@ export class Committer {
     const { store, bodies, logs } = this.#parts
     const isLogging = draft.traffic.length + draft.directory.length + draft.batches.length > 0
     const states = isLogging ? await this.#seal(draft) : undefined
+    if (!isLogging) draft.seal(nothingLogged)
     if (draft.bodies.length > 0) {
       const locations = await bodies.appendAll(draft.bodies.map(({ bytes }) => bytes))
       draft.bodies.forEach(({ located }, i) => {
@@ -188,6 +189,12 @@ export class Committer {
 function isStorageFailure({ code }: ChappeError): boolean {
   return code === "storage" || code === "disk-full" || code === "internal"
 }
+
+function notLogged(): never {
+  throw new RangeError("the commit logs nothing")
+}
+
+const nothingLogged: Sealed = { acceptance: notLogged, steps: notLogged }
 
 /** Whether the plan went through. A refusal leaves the draft as it was; anything else is a failure. */
 async function runOne(intent: Intent, draft: Draft): Promise<boolean> {

@@ -265,7 +265,7 @@ export class Delivery {
         await mail.move(draft, messageId, recipientNode, queueNames.aside)
         steps.push({ messageId, recipientNode, step: "undelivered", reason, ref: null })
       }
-      const queue = routes.queueFor(sender)
+      const queue = routes.evidenceQueueFor(sender)
       if (queue !== undefined) await mail.tell(draft, { self: routes.self, sender, queue }, steps)
       return () => {
         metrics.count("chappe_relay_undelivered_total", { code: reason })
@@ -337,7 +337,7 @@ export class Delivery {
             reason: null,
             ref: utf8(peer),
           })
-      const queue = routes.queueFor(sender)
+      const queue = routes.evidenceQueueFor(sender)
       if (queue === undefined) return () => undefined
       await mail.tell(draft, { self: routes.self, sender, queue }, steps)
       const items = custody.receipts.map(({ receipt, auth }) => ({

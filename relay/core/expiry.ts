@@ -80,7 +80,7 @@ export class Expiry {
         steps.push({ messageId, recipientNode: node, step: "expired", reason: null, ref: null })
       await mail.settle(draft, messageId, node)
     }
-    const queue = routes.queueFor(core.senderNode)
+    const queue = routes.evidenceQueueFor(core.senderNode)
     if (queue !== undefined)
       await mail.tell(draft, { self: routes.self, sender: core.senderNode, queue }, steps)
     for (const _ of steps) metrics.count("chappe_relay_expired_total")

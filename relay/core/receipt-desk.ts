@@ -144,7 +144,7 @@ export class ReceiptDesk {
   ): Promise<void> {
     const { mail, routes } = this.#parts
     for (const [to, own] of bySender(items)) {
-      const queue = routes.queueFor(to)
+      const queue = routes.evidenceQueueFor(to)
       if (queue !== undefined) await mail.passOn(draft, queue, from, own, acceptance)
     }
   }
@@ -164,7 +164,7 @@ export class ReceiptDesk {
       const via = record?.via
       if (via === undefined || via === null) continue
       // Evidence for the sender that goes through that relay anyway settles there by itself.
-      if (routes.queueFor(item.to) === queueNames.forward(via)) continue
+      if (routes.evidenceQueueFor(item.to) === queueNames.forward(via)) continue
       byRelay.set(via, [...(byRelay.get(via) ?? []), item])
     }
     for (const [relay, items] of byRelay)

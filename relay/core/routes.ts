@@ -37,6 +37,11 @@ export class Routes {
     }
   }
 
+  /** Evidence is small and a node links to all its relays: a home of the member keeps it itself. */
+  evidenceQueueFor(member: string): string | undefined {
+    return this.isHome(this.self, member) ? queueNames.member(member) : this.queueFor(member)
+  }
+
   /** Around a relay that has been away too long; undefined while no other home can be reached. */
   queueAround(dead: string, member: string): string | undefined {
     const route = routeAround(dead, this.#facts(member))

@@ -190,7 +190,7 @@ export class Submits {
         },
         acceptance,
       )
-    const queue = routes.queueFor(core.senderNode)
+    const queue = routes.evidenceQueueFor(core.senderNode)
     if (queue !== undefined)
       await mail.tell(draft, { self: routes.self, sender: core.senderNode, queue }, undelivered)
   }
@@ -248,7 +248,7 @@ export class Submits {
     try {
       await committer.commit(async (draft) => {
         const isFirst = await burnNumber(draft, logged, factsOf(draft, facts), code)
-        const queue = routes.queueFor(facts.peer)
+        const queue = routes.evidenceQueueFor(facts.peer)
         if (!isFirst || queue === undefined) return () => undefined
         const steps = header.core.recipients.map(({ node }): RelayStep => ({
           messageId,
