@@ -1,22 +1,24 @@
-// Officers of a member: listed by its node, enrolled and revoked by its root key.
+// Officers of a member: listed by its node, enrolled and revoked by its root key or by an officer who may.
 
+import { rm } from "node:fs/promises"
 import { join } from "node:path"
 import { emptyDirectoryHead } from "../../keys/chain-writer.ts"
 import { newOfficer } from "../../keys/founding.ts"
+import type { KeyEntry } from "../../keys/key-file.ts"
 import { signChain } from "../../keys/statements.ts"
 import { type Role, roleNames } from "../../protocol/capability.ts"
 import { toHex } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
-import { openMemberChain, rootOptions } from "../ceremony/member-chain.ts"
-import type { Argument, Command } from "../command.ts"
+import { memberNameIn, openMemberChain, rootOptions } from "../ceremony/member-chain.ts"
+import type { Argument, Command, Option } from "../command.ts"
 import { formatTime } from "../duration.ts"
 import type { Invocation } from "../invocation.ts"
 import { objectsField, textField, wordsField } from "../json.ts"
 import { timeText } from "../message-view.ts"
 import { asOfficer, nodeOptions, officerName } from "../node-client.ts"
 import { exists } from "../private-files.ts"
-import { writeKeysWithPassphrase, writeKeysWithSecret } from "../secret.ts"
-import { nowSeconds } from "../world.ts"
+import { secretBeside, writeKeysWithPassphrase, writeKeysWithSecret } from "../secret.ts"
+import { type World, nowSeconds } from "../world.ts"
 
 const nameArgument: Argument = { name: "NAME", help: "such as duty; the part after the slash" }
 
@@ -27,6 +29,12 @@ function rolesOf(input: Invocation): readonly Role[] {
       throw new ChappeError("usage", `${word} is not a role: ${roleNames.join(", ")}`)
     return role
   })
+}
+
+const asOption: Option = {
+  name: "as",
+  value: "OFFICER",
+  help: "without --root: the officer who enrols or revokes; supervisor unless told otherwise",
 }
 
 export const officerList: Command = {
@@ -60,10 +68,11 @@ export const officerList: Command = {
 
 export const officerAdd: Command = {
   name: "officer add",
-  help: "enrol an officer, or give one a new key for 90 days, by the member's root key",
+  help: "enrol an officer, or give one a new key for 90 days, by the member's root key or a supervisor",
   arguments: [nameArgument],
   options: [
     ...rootOptions,
+    asOption,
     {
       name: "roles",
       value: "officer,releaser",
@@ -95,35 +104,82 @@ export const officerAdd: Command = {
     const keyFile = input.text("out") ?? join(input.needed("node"), "officers", `${officer}.key`)
     if (await exists(keyFile))
       throw new ChappeError("file-exists", `${keyFile} exists; move the old key away first`)
-    const member = await openMemberChain(input, world)
-    const at = nowSeconds(world)
-    const { entry, body } = newOfficer(member.name, { officer, roles }, at, world.random)
-    const { statement } = member.chain.append("officer", body, { at, keys: [member.root] })
-    const passphraseFile = input.text("officer-passphrase-file")
-    // The key is on disk before anybody hears of it.
-    if (passphraseFile === undefined) await writeKeysWithSecret(world, keyFile, [entry])
-    else await writeKeysWithPassphrase(world, { keyFile, passphraseFile }, [entry])
-    await member.publish([statement])
+    const enrolled = await enrolBy(input, world, { officer, roles, keyFile })
     world.output.result(
-      {
-        officer: body.officer,
-        roles,
-        capabilities: body.capabilities,
-        notAfter: body.notAfter,
-        file: keyFile,
-      },
-      `${body.officer} is enrolled as ${roles.join(", ")} until ${formatTime(body.notAfter)}; key in ${keyFile}.`,
+      { officer: enrolled.officer, roles, notAfter: enrolled.notAfter, file: keyFile },
+      `${enrolled.officer} is enrolled as ${roles.join(", ")} until ${formatTime(enrolled.notAfter)}; key in ${keyFile}.`,
     )
     return undefined
   },
 }
 
+type Enrolled = { readonly officer: string; readonly notAfter: number }
+
+/** By the root key where one is named, else by an officer who may enrol and holds all that is given. */
+async function enrolBy(
+  input: Invocation,
+  world: World,
+  plan: { readonly officer: string; readonly roles: readonly Role[]; readonly keyFile: string },
+): Promise<Enrolled> {
+  const { officer, roles, keyFile } = plan
+  const at = nowSeconds(world)
+  if (input.text("root") === undefined) {
+    const member = await memberNameIn(input.needed("node"))
+    const made = newOfficer(member, { officer, roles }, at, world.random)
+    return asOfficer(
+      input,
+      world,
+      async (client) => {
+        await writeOfficerKey(input, world, keyFile, made.entry)
+        try {
+          await client.post("/v1/officers", {
+            officer,
+            key: toHex(made.body.key),
+            possession: toHex(made.body.possession),
+            roles,
+          })
+        } catch (error) {
+          await removeKey(keyFile)
+          throw error
+        }
+        return made.body
+      },
+      "supervisor",
+    )
+  }
+  const member = await openMemberChain(input, world)
+  const { entry, body } = newOfficer(member.name, { officer, roles }, at, world.random)
+  const { statement } = member.chain.append("officer", body, { at, keys: [member.root] })
+  // The key is on disk before anybody hears of it.
+  await writeOfficerKey(input, world, keyFile, entry)
+  await member.publish([statement])
+  return body
+}
+
+async function writeOfficerKey(
+  input: Invocation,
+  world: World,
+  keyFile: string,
+  entry: KeyEntry,
+): Promise<void> {
+  const passphraseFile = input.text("officer-passphrase-file")
+  if (passphraseFile === undefined) await writeKeysWithSecret(world, keyFile, [entry])
+  else await writeKeysWithPassphrase(world, { keyFile, passphraseFile }, [entry])
+}
+
+/** A key that the node refused to enrol is of no use. */
+async function removeKey(keyFile: string): Promise<void> {
+  await rm(keyFile, { force: true })
+  await rm(secretBeside(keyFile), { force: true })
+}
+
 export const officerRevoke: Command = {
   name: "officer revoke",
-  help: "end an officer's keys at once, by the member's root key",
+  help: "end an officer's keys at once, by the member's root key or a supervisor",
   arguments: [nameArgument],
   options: [
     ...rootOptions,
+    asOption,
     { name: "reason", value: "R", help: "one word such as left or compromised" },
   ],
   examples: [
@@ -137,6 +193,16 @@ export const officerRevoke: Command = {
     const reason = input.text("reason") ?? "revoked"
     if (!/^[a-z]+(?:-[a-z]+)*$/u.test(reason))
       throw new ChappeError("usage", "--reason is a word of a-z and hyphens")
+    if (input.text("root") === undefined) {
+      const answer = await asOfficer(
+        input,
+        world,
+        (client) => client.post(`/v1/officers/${officer}/revoke`, {}),
+        "supervisor",
+      )
+      world.output.result(answer, `${textField(answer, "officer")}: revoked.`)
+      return undefined
+    }
     const member = await openMemberChain(input, world)
     const { name, directory, station, root } = member
     const id = `${name}/${officer}`
