@@ -172,7 +172,7 @@ export class Correspondence {
     if (content.type !== "notice/request")
       throw new ChappeError("not-ready", "only a notice that was requested can be published")
     this.#directory.requireActive(exclude)
-    const left = [this.#identity.name, item.from, ...exclude]
+    const left = [this.#identity.name, ...exclude]
     const members = this.#directory
       .activeMembers()
       .map(({ node }) => node)
