@@ -9,6 +9,7 @@ import t, { type Test } from "tap"
 import { type Outcome, chappe, chappeJson, errorCode } from "../kit/command.ts"
 import { Lab } from "../kit/lab.ts"
 
+t.setTimeout(0)
 const lab = await Lab.init("--members", "FR,JP", "--relays", "1")
 await lab.up()
 t.teardown(() => lab.end())

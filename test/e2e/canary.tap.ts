@@ -28,6 +28,7 @@ const [subject, text, key, value, name, content] = canaries as [
 // A member's name is the one word of ours that relays must know: the control that the search must find.
 const control = "CANARY-CONTROL-7F3C19"
 
+t.setTimeout(0)
 const lab = await Lab.init("--members", `FR,JP,${control}`)
 await lab.up()
 t.teardown(() => lab.end())

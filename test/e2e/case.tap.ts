@@ -8,6 +8,7 @@ import t from "tap"
 import { type Json, chappe, chappeJson, errorCode } from "../kit/command.ts"
 import { Lab } from "../kit/lab.ts"
 
+t.setTimeout(0)
 const lab = await Lab.init("--members", "FR,JP,BR")
 await lab.up()
 t.teardown(() => lab.end())

@@ -8,6 +8,7 @@ import { once } from "node:events"
 import { Lab } from "../kit/lab.ts"
 import { NodeApi } from "../kit/node-api.ts"
 
+t.setTimeout(0)
 const lab = await Lab.init("--members", "FR,JP")
 await lab.up()
 t.teardown(() => lab.end())

@@ -18,6 +18,7 @@ async function killUntil(done: AbortSignal, kill: () => Promise<void>): Promise<
   return kills
 }
 
+t.setTimeout(0)
 const lab = await Lab.init("--members", "FR,JP,BR", "--relays", "2")
 await lab.up()
 t.teardown(() => lab.end())

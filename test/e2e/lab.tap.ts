@@ -22,6 +22,7 @@ async function gone(pid: number): Promise<void> {
   while (isAlive(pid)) await pause(50)
 }
 
+t.setTimeout(0)
 const lab = await Lab.init("--members", "FR,JP", "--relays", "2")
 await lab.up()
 t.teardown(() => lab.end())

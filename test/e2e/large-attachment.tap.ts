@@ -14,6 +14,7 @@ const megabyte = 1_000_000
 const size = 200 * megabyte
 const memoryMax = 250 * megabyte
 
+t.setTimeout(0)
 const lab = await Lab.init("--members", "FR,JP")
 await lab.up()
 t.teardown(() => lab.end())

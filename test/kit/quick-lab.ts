@@ -1,0 +1,92 @@
+// A lab in this process: real folders, sockets and databases, but a clock that a test can move.
+
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { systemRandom } from "../../cli/adapters/system-random.ts"
+import { foundLab } from "../../cli/lab/found-lab.ts"
+import { Output } from "../../cli/output.ts"
+import type { World } from "../../cli/world.ts"
+import { systemClock as nodeClock } from "../../node/adapters/system-clock.ts"
+import { startNode } from "../../node/compose.ts"
+import { systemClock as relayClock } from "../../relay/adapters/system-clock.ts"
+import { startRelay } from "../../relay/start.ts"
+import { NodeApi } from "./node-api.ts"
+
+type Stoppable = { readonly stop: () => Promise<void> }
+
+const silent = { write: () => true }
+const noLog = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+}
+
+export class QuickLab {
+  readonly dir: string
+  readonly #members: readonly string[]
+  readonly #relays: readonly string[]
+  readonly #running: Stoppable[] = []
+  /** Seconds by which every clock here is ahead of the machine's. */
+  #ahead = 0
+
+  private constructor(dir: string, members: readonly string[], relays: readonly string[]) {
+    this.dir = dir
+    this.#members = members
+    this.#relays = relays
+  }
+
+  static async found(members: readonly string[]): Promise<QuickLab> {
+    const dir = join(await mkdtemp(join(tmpdir(), "chappe-quick-")), "lab")
+    const world: World = {
+      output: new Output({ json: true, colour: false, stdout: silent, stderr: silent }),
+      nowMs: () => Date.now(),
+      random: systemRandom,
+      environment: { notifySocket: undefined, noColour: true, program: [], workingDirectory: "/" },
+      stdin: process.stdin,
+    }
+    await foundLab(world, { dir, members, relays: 2 })
+    return new QuickLab(dir, ["HQ", ...members], ["hub1", "hub2"])
+  }
+
+  /** For processes that are started from now on, and for those that run. */
+  moveClock(seconds: number): void {
+    this.#ahead += seconds
+  }
+
+  async start(): Promise<void> {
+    const ahead = (seconds: number): number => seconds + this.#ahead
+    for (const name of this.#relays)
+      this.#running.push(
+        await startRelay({
+          dir: join(this.dir, "relays", name),
+          ports: {
+            clock: { ...relayClock, seconds: () => ahead(relayClock.seconds()) },
+            journal: noLog,
+          },
+        }),
+      )
+    for (const name of this.#members)
+      this.#running.push(
+        await startNode({
+          dir: join(this.dir, "nodes", name),
+          clock: { ...nodeClock, seconds: () => ahead(nodeClock.seconds()) },
+          log: noLog,
+        }),
+      )
+  }
+
+  api(member: string): NodeApi {
+    return new NodeApi(join(this.dir, "nodes", member), "duty")
+  }
+
+  async stop(): Promise<void> {
+    for (const one of this.#running.splice(0).toReversed()) await one.stop()
+  }
+
+  async end(): Promise<void> {
+    await this.stop()
+    await rm(join(this.dir, ".."), { recursive: true, force: true })
+  }
+}
