@@ -314,25 +314,25 @@ async function exchange(world: World, relay: RunningRelay, messages: number): Pr
   }
 }
 
-describe("a real relay", () => {
-  async function startedRelay(): Promise<{
-    readonly world: World
-    readonly relay: RunningRelay
-    readonly dir: string
-    readonly trustFile: string
-    readonly log: string
-  }> {
-    const world = new World({ at: now(), relays: ["hub1"] })
-    const dir = await folder()
-    const relayDir = join(dir, "hub1")
-    await writeRelayDir(world, "hub1", relayDir)
-    const relay = await startRelay({ dir: relayDir })
-    ends.push(async () => relay.stop())
-    const certificate = await readFile(join(relayDir, "keys/https.pem"), "utf8")
-    const trustFile = await writeTrust(world, dir, [{ name: "hub1", url: relay.url, certificate }])
-    return { world, relay, dir, trustFile, log: join(relayDir, "log") }
-  }
+async function startedRelay(): Promise<{
+  readonly world: World
+  readonly relay: RunningRelay
+  readonly dir: string
+  readonly trustFile: string
+  readonly log: string
+}> {
+  const world = new World({ at: now(), relays: ["hub1"] })
+  const dir = await folder()
+  const relayDir = join(dir, "hub1")
+  await writeRelayDir(world, "hub1", relayDir)
+  const relay = await startRelay({ dir: relayDir })
+  ends.push(async () => relay.stop())
+  const certificate = await readFile(join(relayDir, "keys/https.pem"), "utf8")
+  const trustFile = await writeTrust(world, dir, [{ name: "hub1", url: relay.url, certificate }])
+  return { world, relay, dir, trustFile, log: join(relayDir, "log") }
+}
 
+describe("a real relay", () => {
   it("passes at its URL, by its name, and as the folder it writes, and goes on from each state", async () => {
     const { world, relay, dir, trustFile, log } = await startedRelay()
     await exchange(world, relay, 1)
