@@ -87,6 +87,8 @@ export type RelaySetup = {
 export type ComposedRelay = {
   readonly linksPort: number
   readonly httpsPort: number
+  /** Names of the other relays that are linked now. */
+  readonly linkedRelays: () => readonly string[]
   readonly stop: () => Promise<void>
 }
 
@@ -377,6 +379,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   return {
     linksPort: linkListener.port,
     httpsPort: httpsListener.port,
+    linkedRelays: () => links.all("relay").map((peer) => peer.name),
     stop: async () => {
       isReady = false
       stopDialling()

@@ -41,7 +41,7 @@ export const relayLimits = {
   bufferedBytesMax: 3_145_728, // a peer that never reads; above the 2 MiB of credit that a burst may use
   bufferedCheckMs: 250,
   tickMs: 1_000,
-  dialMs: 1_000, // first wait before dialling again; doubles
+  dialMs: 250, // first wait before dialling again; doubles
   dialMsMax: 15_000,
   requestsMax: 1_024, // of ours that a peer has not answered
 

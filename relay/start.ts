@@ -35,6 +35,8 @@ export type RunningRelay = {
   readonly linksUrl: string
   readonly linksPort: number
   readonly httpsPort: number
+  /** Names of the other relays that are linked now. */
+  readonly linkedRelays: () => readonly string[]
   /** Resolves with the reason when the relay cannot go on: stop it and end the process. */
   readonly failed: Promise<ChappeError>
   readonly stop: () => Promise<void>
@@ -90,6 +92,7 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
     linksUrl,
     linksPort: relay.linksPort,
     httpsPort: relay.httpsPort,
+    linkedRelays: relay.linkedRelays,
     failed,
     stop: relay.stop,
   }

@@ -59,7 +59,7 @@ export class Exchange {
         return { name: "accepted", acceptance: await receipts.takeJournal(peer.name, message) }
       case "evidence":
         only(peer, "relay")
-        await receipts.takeEvidence(peer.name, message)
+        await receipts.takeEvidence(message)
         return { name: "done" }
       case "control":
         await controls.take(peer, message.control)

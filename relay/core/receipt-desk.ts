@@ -117,8 +117,9 @@ export class ReceiptDesk {
     const logged = await logStatement(draft, { kind: "receipts", statement, subject: root }, facts)
     if (logged.kind === "stored") return () => logged.acceptance
     const { acceptance } = logged
-    await this.#passOn(draft, facts.peer, items, acceptance)
-    await this.#copyBack(draft, facts.peer, plain, acceptance)
+    const { told, copies } = await this.#sortOut(draft, items, plain)
+    for (const [queue, group] of [...told, ...copies])
+      await this.#parts.mail.passOn(draft, queue, facts.peer, group, acceptance)
     for (const { receipt } of plain) await this.#settle(draft, receipt)
     return acceptance
   }
@@ -136,39 +137,36 @@ export class ReceiptDesk {
     })
   }
 
-  async #passOn(
+  /**
+   * To which queue each receipt goes for its sender. The relay that forwarded a message keeps its copy
+   * until it hears of the delivery: evidence goes through it where it is a home of the sender, else it
+   * gets a copy.
+   */
+  async #sortOut(
     draft: Draft,
-    from: string,
     items: readonly ReceiptItem[],
-    acceptance: () => Acceptance | null,
-  ): Promise<void> {
-    const { mail, routes } = this.#parts
-    for (const [to, own] of bySender(items)) {
-      const queue = routes.evidenceQueueFor(to)
-      if (queue !== undefined) await mail.passOn(draft, queue, from, own, acceptance)
-    }
-  }
-
-  /** The relay that forwarded a message keeps its copy until it hears of the delivery. */
-  async #copyBack(
-    draft: Draft,
-    from: string,
     plain: readonly PlainReceipt[],
-    acceptance: () => Acceptance | null,
-  ): Promise<void> {
-    const { mail, routes } = this.#parts
-    const byRelay = new Map<string, ReceiptItem[]>()
+  ): Promise<{ readonly told: Groups; readonly copies: Groups }> {
+    const { routes } = this.#parts
+    const vias = new Map<ReceiptItem, string>()
     for (const { item, receipt } of plain) {
       if (!isSettling(receipt) && receipt.step !== receiptSteps.fetched) continue
       const record = await draft.get(messageRecord, messageKey(receipt.messageId))
-      const via = record?.via
-      if (via === undefined || via === null) continue
-      // Evidence for the sender that goes through that relay anyway settles there by itself.
-      if (routes.evidenceQueueFor(item.to) === queueNames.forward(via)) continue
-      byRelay.set(via, [...(byRelay.get(via) ?? []), item])
+      if (record !== undefined && record.via !== null) vias.set(item, record.via)
     }
-    for (const [relay, items] of byRelay)
-      await mail.passOn(draft, queueNames.forward(relay), from, items, acceptance)
+    const told: Groups = new Map()
+    const copies: Groups = new Map()
+    for (const item of items) {
+      const via = vias.get(item)
+      if (via !== undefined && routes.leadsTo(via, item.to)) {
+        addTo(told, queueNames.forward(via), item)
+        continue
+      }
+      const queue = routes.evidenceQueueFor(item.to)
+      if (queue !== undefined) addTo(told, queue, item)
+      if (via !== undefined) addTo(copies, queueNames.forward(via), item)
+    }
+    return { told, copies }
   }
 
   async #settle(draft: Draft, receipt: Receipt): Promise<void> {
@@ -180,17 +178,17 @@ export class ReceiptDesk {
   }
 
   /** Evidence from another relay. What does not hold settles nothing, but is passed on for the sender to judge. */
-  async takeEvidence(peer: string, evidence: Evidence): Promise<void> {
+  async takeEvidence(evidence: Evidence): Promise<void> {
     const { committer, routes, mail } = this.#parts
     const settling = readPlain(evidence.items).filter((one) => this.#holds(evidence.from, one))
     await committer.commit(async (draft) => {
       for (const { receipt } of settling) await this.#settle(draft, receipt)
-      for (const [to, items] of bySender(evidence.items)) {
-        // A relay that is a home of the sender has queued it there itself: this is our copy.
-        if (routes.isHome(peer, to) || !routes.isHome(routes.self, to)) continue
-        const queue = queueNames.member(to)
+      const told: Groups = new Map()
+      for (const item of evidence.items)
+        // At most one hop: who is not at home here has it from elsewhere, and this was our copy.
+        if (routes.isHome(routes.self, item.to)) addTo(told, queueNames.member(item.to), item)
+      for (const [queue, items] of told)
         await mail.passOn(draft, queue, evidence.from, items, () => evidence.acceptance)
-      }
       return () => undefined
     })
   }
@@ -226,8 +224,10 @@ function readPlain(items: readonly ReceiptItem[]): readonly PlainReceipt[] {
     .map((item) => ({ item, receipt: decodeReceipt(item.receipt) }))
 }
 
-function bySender(items: readonly ReceiptItem[]): ReadonlyMap<string, readonly ReceiptItem[]> {
-  const groups = new Map<string, ReceiptItem[]>()
-  for (const item of items) groups.set(item.to, [...(groups.get(item.to) ?? []), item])
-  return groups
+type Groups = Map<string, ReceiptItem[]>
+
+function addTo(groups: Groups, queue: string, item: ReceiptItem): void {
+  const group = groups.get(queue) ?? []
+  group.push(item)
+  groups.set(queue, group)
 }

@@ -37,9 +37,11 @@ export class Routes {
     }
   }
 
-  /** Evidence is small and a node links to all its relays: a home of the member keeps it itself. */
+  /** For receipts: a sender that is linked here gets them here, if this is one of its homes. */
   evidenceQueueFor(member: string): string | undefined {
-    return this.isHome(this.self, member) ? queueNames.member(member) : this.queueFor(member)
+    return this.#links.isLinked(member) && this.isHome(this.self, member)
+      ? queueNames.member(member)
+      : this.queueFor(member)
   }
 
   /** Around a relay that has been away too long; undefined while no other home can be reached. */
@@ -47,6 +49,11 @@ export class Routes {
     const route = routeAround(dead, this.#facts(member))
     if (route === undefined || route.kind === "nowhere") return undefined
     return route.kind === "here" ? queueNames.member(member) : queueNames.forward(route.relay)
+  }
+
+  /** Whether evidence can go to the sender through this relay now. */
+  leadsTo(relay: string, member: string): boolean {
+    return this.#links.isLinked(relay) && this.isHome(relay, member)
   }
 
   isHome(relay: string, member: string): boolean {

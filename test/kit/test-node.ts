@@ -3,12 +3,11 @@
 
 import { type TLSSocket, connect } from "node:tls"
 import { WebSocket } from "ws"
-import { openAcceptance } from "../../keys/accepted-entry.ts"
+import { logStatementId, openAcceptance } from "../../keys/accepted-entry.ts"
 import { signBatch } from "../../keys/batch-signer.ts"
 import { crypto, sha256 } from "../../keys/crypto.ts"
 import { makeLinkCertificate } from "../../keys/link-certificate.ts"
 import { openHello, signHello } from "../../keys/link-hello.ts"
-import { logStatementId } from "../../keys/accepted-entry.ts"
 import { dayKeyPair, dayOf } from "../../keys/prekey-period.ts"
 import {
   type SealedEnvelope,
@@ -17,7 +16,7 @@ import {
   sealEnvelope,
 } from "../../keys/seal-envelope.ts"
 import { encodeAuth } from "../../protocol/batch.ts"
-import { emptyBytes } from "../../protocol/bytes.ts"
+import { emptyBytes, utf8 } from "../../protocol/bytes.ts"
 import type { Value } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { type Lane, contentPae } from "../../protocol/envelope.ts"
@@ -33,6 +32,10 @@ import type {
 import { LinkSession } from "../../protocol/link-session.ts"
 import { encodeReceipt, receiptIdOf, receiptSteps } from "../../protocol/receipt.ts"
 import { zeroHash } from "../../protocol/chain.ts"
+import { parseCheckpointText } from "../../protocol/checkpoint.ts"
+import { controlPae, encodeControl, encodeSignedControl } from "../../protocol/control.ts"
+import { cosignNote, formatSignatureLine, parseNote } from "../../protocol/signed-note.ts"
+import { parseAddCheckpoint } from "../../protocol/witness-request.ts"
 import { systemClock } from "../../relay/adapters/system-clock.ts"
 import type { Request } from "../../relay/core/links.ts"
 import { PeerLink } from "../../relay/core/peer-link.ts"
@@ -62,14 +65,20 @@ export class TestNode {
   readonly #channels = new Map<string, { seq: number; prev: Uint8Array }>()
   readonly #waiters = new Set<() => void>()
   #sessions = 0
+  #cosigned = new Map<string, number>()
+  /** Highest log index that an answer named. */
+  lastIndex = -1
+  incarnation: number
   /** What this node answers; by default it takes everything. */
   answer: (message: LinkMessage, from: string) => Promise<Request>
 
-  constructor(world: World, name: string) {
+  /** `life` tells two nodes of one member apart: another one draws other random bytes. */
+  constructor(world: World, name: string, life = 0) {
     this.world = world
     this.member = world.member(name)
     this.directory = world.directory()
-    this.#random = countingRandom(`node ${name}`)
+    this.incarnation = this.member.incarnation
+    this.#random = countingRandom(`node ${name} ${life}`)
     this.answer = async (message) =>
       message.name === "checkpoint" ? { name: "cosigned", status: 404, body: "" } : { name: "done" }
   }
@@ -122,7 +131,7 @@ export class TestNode {
         at: this.world.at,
         suites: [1],
         head: { size: 0, root: sha256(emptyBytes) },
-        incarnation: this.member.incarnation,
+        incarnation: this.incarnation,
         held: { seq: this.#seqs.get(relay) ?? 0, session: this.#sessions },
       }),
     )
@@ -218,6 +227,43 @@ export class TestNode {
 
   close(): void {
     for (const socket of this.#sockets.values()) socket.destroy()
+  }
+
+  /** Goes on after this number, as a node does that kept its state. */
+  startAt(origin: string, seq: number): void {
+    this.#seqs.set(origin, seq)
+  }
+
+  /** From now on answers each checkpoint with a cosignature, after one 409 that says where it stands. */
+  cosigns(): void {
+    const { key, sign } = this.member.witness
+    this.answer = async (message) => {
+      if (message.name !== "checkpoint") return { name: "done" }
+      const { old, checkpoint } = parseAddCheckpoint(utf8(message.body))
+      const { text } = parseNote(checkpoint)
+      const { origin, size } = parseCheckpointText(text)
+      const held = this.#cosigned.get(origin) ?? 0
+      if (old !== held) return { name: "cosigned", status: 409, body: `${held}\n` }
+      this.#cosigned.set(origin, size)
+      const line = cosignNote(key, text, this.world.at, sign)
+      return { name: "cosigned", status: 200, body: formatSignatureLine(line) }
+    }
+  }
+
+  /** A signed probe for another member. */
+  control(to: string): Uint8Array {
+    const control = encodeControl({
+      version: 1,
+      from: this.name,
+      to,
+      n: 1,
+      at: this.world.at,
+      op: "probe",
+      body: null,
+    })
+    const { keyId } = this.member.node
+    const signature = this.member.node.sign(controlPae(control))
+    return encodeSignedControl({ control, keyId, signature })
   }
 
   nextSeq(origin: string): number {
@@ -323,6 +369,7 @@ export class TestNode {
   async submit(relay: string, submission: Submission): Promise<Acceptance> {
     const answer = await this.link(relay).request(linkLanes.flash, submission.request)
     if (answer.name !== "accepted") throw new Error(`answered ${answer.name}`)
+    this.lastIndex = Math.max(this.lastIndex, answer.acceptance.index)
     return answer.acceptance
   }
 

@@ -1,0 +1,16 @@
+// A port of the loopback address that was free a moment ago: for statements that must name it beforehand.
+
+import { createServer } from "node:net"
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve)
+  })
+  const address = server.address()
+  await new Promise((resolve) => {
+    server.close(resolve)
+  })
+  if (address === null || typeof address === "string") throw new Error("no port")
+  return address.port
+}
