@@ -13,7 +13,7 @@ import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { RelayStep } from "./draft.ts"
 import { type Peer, expectAnswer } from "./links.ts"
-import { type Mail, holdingKey, laneKey, messageKey, sliceKey } from "./mail.ts"
+import { type Mail, holdingKey, laneKey, messageKey, queueKey, sliceKey } from "./mail.ts"
 import { Refusal } from "./peer-link.ts"
 import type { AttachmentStore, BodyStore, Clock, Journal, Metrics, RecordStore } from "./ports.ts"
 import { bytesOf, parseQueueKey } from "./queue-gauge.ts"
@@ -216,7 +216,7 @@ export class Delivery {
       this.#parts.journal.warn("evidence-refused", { peer: this.#peer.name, code: cause.code })
     }
     await committer.commit(async (draft) => {
-      await mail.dequeue(draft, this.#queue, lane, position)
+      await mail.dequeue(draft, queueKey(this.#queue, lane, position))
       return () => undefined
     })
   }

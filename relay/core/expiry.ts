@@ -61,6 +61,7 @@ export class Expiry {
     if (sort === "x") await this.#expire(draft, subject)
     else if (sort === "k") draft.delete(knownKey(subject))
     else if (sort === "a") this.#parts.mail.endReference(draft, subject)
+    else if (sort === "q") await this.#parts.mail.dequeue(draft, subject)
     else await forgetNumber(draft, subject)
   }
 

@@ -7,7 +7,7 @@ import { limits } from "../../protocol/limits.ts"
 import type { Acceptance, AttachmentRef, ReceiptItem } from "../../protocol/link-messages.ts"
 import type { Draft, RelayStep, Sealed } from "./draft.ts"
 import type { AttachmentStore } from "./ports.ts"
-import type { QueueGauge } from "./queue-gauge.ts"
+import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
 import {
   type MessageRecord,
   type QueueItem,
@@ -58,8 +58,11 @@ export function referencePrefix(hash: Uint8Array, node?: string): Uint8Array {
   return recordKey("reference", hash, node === undefined ? emptyBytes : framed(node))
 }
 
-/** What happens at a time: `x` a message expires, `k` an id and `n` a log number are forgotten, `a` a reference ends. */
-export type DueSort = "x" | "k" | "n" | "a"
+/**
+ * What happens at a time: `x` a message expires, `k` an id and `n` a log number are forgotten, `a` a
+ * reference ends, `q` evidence or a control that nobody fetched goes.
+ */
+export type DueSort = "x" | "k" | "n" | "a" | "q"
 
 export function dueKey(at: number, sort: DueSort, subject: Uint8Array): Uint8Array {
   return recordKey("due", u32(at), utf8(sort), subject)
@@ -114,7 +117,11 @@ export class Mail {
   }
 
   #put(draft: Draft, queue: string, lane: number, position: number, item: QueueItem): void {
-    draft.put(queueItem, queueKey(queue, lane, position), item)
+    const key = queueKey(queue, lane, position)
+    draft.put(queueItem, key, item)
+    // Messages have their own end.
+    if (item.name !== "message")
+      draft.putBytes(dueKey(draft.facts.now + limits.idKeepSeconds, "q", key), emptyBytes)
     draft.onCommitted(() => {
       this.#gauge.add(queue, item)
       this.#notify(queue)
@@ -132,11 +139,10 @@ export class Mail {
     this.#put(draft, queue, lane, await this.#nextPosition(draft), item)
   }
 
-  /** Removes an item that is not a message: it was taken. */
-  async dequeue(draft: Draft, queue: string, lane: number, position: number): Promise<void> {
-    const key = queueKey(queue, lane, position)
+  /** Removes an item that is not a message: it was taken, or nobody came for it. */
+  async dequeue(draft: Draft, key: Uint8Array): Promise<void> {
     const item = await draft.get(queueItem, key)
-    if (item !== undefined) this.#drop(draft, key, queue, item)
+    if (item !== undefined) this.#drop(draft, key, parseQueueKey(key).queue, item)
   }
 
   /**

@@ -7,8 +7,7 @@ import type { Committer } from "./committer.ts"
 import type { Links } from "./links.ts"
 import type { Mail } from "./mail.ts"
 import type { RecordStore } from "./ports.ts"
-import type { QueueGauge } from "./queue-gauge.ts"
-import { parseQueueKey } from "./queue-gauge.ts"
+import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
 import { queueItem, queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
 import { afterPrefix, framed, openRecord, recordKey } from "./tables.ts"
@@ -65,9 +64,8 @@ export class Retargeting {
         const to = item.name === "control" ? item.to : item.items[0]?.to
         const around = to === undefined ? undefined : this.#routes.queueAround(relay, to)
         if (around === undefined) continue
-        const { lane, position } = parseQueueKey(key)
-        await this.#mail.dequeue(draft, queue, lane, position)
-        await this.#mail.enqueue(draft, around, lane, item)
+        await this.#mail.dequeue(draft, key)
+        await this.#mail.enqueue(draft, around, parseQueueKey(key).lane, item)
       }
       return () => undefined
     })

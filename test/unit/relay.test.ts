@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from "vitest"
 import { DirectorySource } from "../../audit/adapters/directory-source.ts"
 import { verifiers } from "../../audit/double-check.ts"
 import { auditRelay } from "../../audit/relay-audit.ts"
-import { makeLinkCertificate } from "../../keys/link-certificate.ts"
+import { type LinkCertificate, makeLinkCertificate } from "../../keys/link-certificate.ts"
 import { auditorMessage, formatAuditorAuthorization } from "../../protocol/auditor-authorization.ts"
 import { toBase64, toHex, utf8 } from "../../protocol/bytes.ts"
 import { encodePostedStatement } from "../../protocol/directory-bundle.ts"
@@ -34,7 +34,7 @@ function evidenceOf(asked: readonly Asked[]): readonly Evidence[] {
 
 /** The steps that a sender was told of, `step by-or-recipient`. */
 function stepsIn(asked: readonly Asked[]): readonly string[] {
-  const names = new Map(Object.entries(receiptSteps).map(([name, step]) => [Number(step), name]))
+  const names = new Map(Object.entries(receiptSteps).map(([name, step]) => [step as number, name]))
   return evidenceOf(asked)
     .flatMap(({ items }) => items)
     .filter(({ auth }) => auth !== null)
@@ -44,10 +44,11 @@ function stepsIn(asked: readonly Asked[]): readonly string[] {
     )
 }
 
-async function untilSteps(node: TestNode, ...steps: readonly string[]): Promise<void> {
-  await node.until((asked) => {
+/** Waits until the node was told of these steps, and gives them back. */
+async function told(node: TestNode, ...steps: readonly string[]): Promise<readonly string[]> {
+  return node.until((asked) => {
     const found = stepsIn(asked)
-    return steps.every((step) => found.includes(step)) ? true : undefined
+    return steps.every((step) => found.includes(step)) ? steps : undefined
   })
 }
 
@@ -71,7 +72,7 @@ describe("one relay", () => {
     expect(toHex(delivery.body)).toBe(toHex(submission.sealed.body))
 
     await receipt(jp, "hub1", messageId)
-    await untilSteps(fr, "delivered JP")
+    expect(await told(fr, "delivered JP")).toHaveLength(1)
   })
 
   test("mail waits for a member that is away, across a restart, and keeps its order", async () => {
@@ -141,7 +142,7 @@ describe("one relay", () => {
         ? { name: "refused", code: "slice", final: true, retrySeconds: 0 }
         : { name: "done" }
     await fr.submit("hub1", bad)
-    await untilSteps(fr, "undelivered hub1 slice")
+    expect(await told(fr, "undelivered hub1 slice")).toHaveLength(1)
     const good = fr.seal("hub1", { to: ["JP"] })
     await fr.submit("hub1", good)
     expect(toHex((await jp.delivery(1)).header)).toBe(toHex(good.sealed.header))
@@ -157,7 +158,7 @@ describe("one relay", () => {
     const { kind, statement } = world.nextRoster({ members })
     await fr.link("hub1").request(5, { name: "statementPut", sort: kind, statement })
     await fr.submit("hub1", fr.seal("hub1", { to: ["JP", "HQ"] }))
-    await untilSteps(fr, "undelivered hub1 suspended")
+    expect(await told(fr, "undelivered hub1 suspended")).toHaveLength(1)
   })
 
   test("a message that nobody fetches expires, and the sender is told", async () => {
@@ -166,7 +167,7 @@ describe("one relay", () => {
     const fr = await stage.node(world, "FR", relay)
     const now = Math.floor(Date.now() / 1_000)
     await fr.submit("hub1", fr.seal("hub1", { to: ["JP"], created: now - 60, expires: now + 1 }))
-    await untilSteps(fr, "expired hub1")
+    expect(await told(fr, "expired hub1")).toHaveLength(1)
   })
 
   test("a refusal for good uses the number up and is explained in the log", async () => {
@@ -179,7 +180,7 @@ describe("one relay", () => {
       expires: world.at - 1,
     })
     expect(await refusalOf(fr.submit("hub1", submission))).toBe("expired")
-    await untilSteps(fr, "rejected hub1 expired")
+    expect(await told(fr, "rejected hub1 expired")).toHaveLength(1)
     const next = fr.seal("hub1", { to: ["JP"], seq: 1 })
     expect(await refusalOf(fr.submit("hub1", next))).toBe("seq-used")
   })
@@ -253,7 +254,7 @@ describe("attachments", () => {
     const part = await hq.link("hub2").request(0, get)
     expect(part.name === "bodyPart" && toHex(part.part)).toBe(toHex(bytes.slice(0, 1_000)))
     await receipt(hq, "hub2", submission.sealed.messageId)
-    await untilSteps(fr, "delivered HQ")
+    expect(await told(fr, "delivered HQ")).toHaveLength(1)
     for (const name of ["hub1", "hub2"])
       await expect
         .poll(async () => readdir(join(stage.place(name).dir, "data/attachments")))
@@ -274,7 +275,7 @@ describe("two relays", () => {
     const delivery = await hq.delivery()
     expect(hq.isAccepted(delivery.acceptance, submission.sealed.messageId)).toBe(true)
     await receipt(hq, "hub2", submission.sealed.messageId)
-    await untilSteps(fr, "forwarded hub1", "custody hub2", "delivered HQ")
+    expect(await told(fr, "forwarded hub1", "custody hub2", "delivered HQ")).toHaveLength(3)
   })
 
   test("with the recipient's first home away the next one keeps the mail", async () => {
@@ -294,7 +295,7 @@ describe("two relays", () => {
     const fr = await stage.node(world, "FR", hub1)
     const submission = fr.seal("hub1", { to: ["HQ"] })
     await fr.submit("hub1", submission)
-    await untilSteps(fr, "custody hub2")
+    expect(await told(fr, "custody hub2")).toHaveLength(1)
     await hub2.stop()
     const hq = await stage.node(world, "HQ", hub1)
     expect(toHex((await hq.delivery()).header)).toBe(toHex(submission.sealed.header))
@@ -466,20 +467,22 @@ async function http(
   })
 }
 
-describe("HTTPS", () => {
-  const certificateOf = (world: World, name: string) =>
-    makeLinkCertificate({
-      name,
-      seed: world.member(name).link.seed,
-      serial: seedOf("serial").slice(0, 16),
-      notBefore: world.at,
-    })
-  const auditorHeader = (world: World, path: string) => {
-    const time = Math.floor(Date.now() / 1_000)
-    const signature = world.auditor.sign(auditorMessage({ method: "GET", path, time }))
-    return { authorization: formatAuditorAuthorization({ name: "auditor", time, signature }) }
-  }
+function certificateOf(world: World, name: string): LinkCertificate {
+  return makeLinkCertificate({
+    name,
+    seed: world.member(name).link.seed,
+    serial: seedOf("serial").slice(0, 16),
+    notBefore: world.at,
+  })
+}
 
+function auditorHeader(world: World, path: string): Readonly<Record<string, string>> {
+  const time = Math.floor(Date.now() / 1_000)
+  const signature = world.auditor.sign(auditorMessage({ method: "GET", path, time }))
+  return { authorization: formatAuditorAuthorization({ name: "auditor", time, signature }) }
+}
+
+describe("HTTPS", () => {
   test("the operators' pages are open, everything else is denied to strangers", async () => {
     await stage.world(["hub1"])
     const relay = await stage.start("hub1")
