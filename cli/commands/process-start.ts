@@ -3,8 +3,9 @@
 import { execFile } from "node:child_process"
 import { join, resolve } from "node:path"
 import { promisify } from "node:util"
-import { ChappeError } from "../../protocol/errors.ts"
+import { ChappeError, errorRow } from "../../protocol/errors.ts"
 import type { Command, Option } from "../command.ts"
+import { asChappeError } from "../failure.ts"
 import type { Invocation } from "../invocation.ts"
 import { cliLimits } from "../limits.ts"
 import { exists, readText } from "../private-files.ts"
@@ -40,31 +41,40 @@ async function tellSystemd(world: World): Promise<void> {
   }
 }
 
+/**
+ * Runs a process to its end and ends with it: whatever a failed start has left open must not keep it alive,
+ * because its supervisor waits for the exit.
+ */
 async function runProcess(
   input: Invocation,
   world: World,
   role: Role,
-  start: (options: { readonly dir: string }) => Promise<RunningProcess>,
-): Promise<undefined> {
-  const dir = resolve(input.needed("dir"))
-  const config = join(dir, `${role}.toml`)
-  if (!(await exists(config)))
-    throw new ChappeError("file-unreadable", `${dir} is not a ${role}'s folder: no ${role}.toml`)
-  // The handlers stand before anything is announced: a signal at any moment ends it in order.
-  const ends = [stopAsked(), ...(input.flag("with-parent") ? [parentGone(world.stdin)] : [])]
-  const end = Promise.race(ends).then(() => undefined)
-  const running = await Promise.race([start({ dir }), end])
-  if (running === undefined) process.exit(0)
-  const { url } = running
-  const name = await nameIn(config)
-  world.output.result({ event: "ready", name, url }, `${role} ${name} is ready: ${url}`)
-  await tellSystemd(world)
-  const failure = await Promise.race([end, running.failed])
-  await running.stop()
-  if (failure !== undefined) throw failure
-  // Idle sockets and timers of libraries must not keep a stopped process.
-  world.stdin.destroy()
-  return undefined
+  load: () => Promise<(options: { readonly dir: string }) => Promise<RunningProcess>>,
+): Promise<never> {
+  try {
+    const dir = resolve(input.needed("dir"))
+    const config = join(dir, `${role}.toml`)
+    if (!(await exists(config)))
+      throw new ChappeError("file-unreadable", `${dir} is not a ${role}'s folder: no ${role}.toml`)
+    // The handlers stand before anything is announced: a signal at any moment ends it in order.
+    const ends = [stopAsked(), ...(input.flag("with-parent") ? [parentGone(world.stdin)] : [])]
+    const end = Promise.race(ends).then(() => undefined)
+    const start = await load()
+    const running = await Promise.race([start({ dir }), end])
+    if (running === undefined) process.exit(0)
+    const { url } = running
+    const name = await nameIn(config)
+    world.output.result({ event: "ready", name, url }, `${role} ${name} is ready: ${url}`)
+    await tellSystemd(world)
+    const failure = await Promise.race([end, running.failed])
+    await running.stop()
+    if (failure !== undefined) throw failure
+    process.exit(0)
+  } catch (thrown) {
+    const error = asChappeError(thrown)
+    world.output.error(error)
+    process.exit(errorRow(error.code).exit)
+  }
 }
 
 export const relayStart: Command = {
@@ -74,8 +84,12 @@ export const relayStart: Command = {
   options,
   examples: [{ line: "chappe relay start --dir lab/relays/hub1", says: "until Ctrl-C" }],
   async run(input, world) {
-    const { startRelay } = await import("../../relay/start.ts")
-    return runProcess(input, world, "relay", startRelay)
+    return runProcess(
+      input,
+      world,
+      "relay",
+      async () => (await import("../../relay/start.ts")).startRelay,
+    )
   },
 }
 
@@ -86,7 +100,11 @@ export const nodeStart: Command = {
   options,
   examples: [{ line: "chappe node start --dir lab/nodes/FR", says: "until Ctrl-C" }],
   async run(input, world) {
-    const { startNode } = await import("../../node/compose.ts")
-    return runProcess(input, world, "node", startNode)
+    return runProcess(
+      input,
+      world,
+      "node",
+      async () => (await import("../../node/compose.ts")).startNode,
+    )
   },
 }

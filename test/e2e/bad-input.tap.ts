@@ -64,7 +64,13 @@ await t.test("files that cannot be read, and documents that are none", async (t)
   await writeFile(file, "{")
   await refused(t, "document", 1, send("--to", "JP", "--document", file))
   await refused(t, "file-unreadable", 1, ["inbox", "--node", work])
-  await refused(t, "file-unreadable", 1, ["evidence", "verify", file + "x", "--trust", file])
+  await refused(t, "file-unreadable", 1, [
+    "evidence",
+    "verify",
+    `${file}x`,
+    "--trust",
+    join(lab.dir, "trust.json"),
+  ])
   t.same(await chappeJson(["outbox", "--node", fr]), [], "nothing was sent by any of these")
 })
 
