@@ -135,7 +135,9 @@ t.teardown(() => rm(full, { recursive: true }))
 
 function mountSmall(): boolean {
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", full], { stdio: "ignore" })
+    execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", full], {
+      stdio: "ignore",
+    })
     return true
   } catch {
     return false
@@ -147,7 +149,7 @@ await t.test(
   "a full disk",
   { skip: isMounted ? false : "a small tmpfs cannot be mounted here" },
   async (t) => {
-    t.teardown(() => execFileSync("umount", [full]))
+    t.teardown(() => execFileSync("/bin/umount", [full]))
     await refused(t, "disk-full", 1, ["lab", "init", "--dir", join(full, "lab")])
   },
 )

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises"
 import { describe, expect, test } from "vitest"
 import { commands } from "../../cli/commands.ts"
 import { completionScript, shells } from "../../cli/completion.ts"
@@ -11,6 +12,7 @@ import { manPage } from "../../cli/man-page.ts"
 import { nearest } from "../../cli/nearest.ts"
 import { Output, harmless } from "../../cli/output.ts"
 import { safeFileName } from "../../cli/safe-file-name.ts"
+import { softwareVersion } from "../../cli/version.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { codeOf } from "../kit/refusal.ts"
 
@@ -35,6 +37,9 @@ describe("the command table", () => {
     const names = commands.map(({ name }) => name)
     for (const wanted of [
       "lab init",
+      "lab up",
+      "relay start",
+      "node start",
       "send",
       "inbox",
       "show",
@@ -57,6 +62,12 @@ describe("the command table", () => {
       "roster sign",
       "roster publish",
       "keys show",
+      "keys rotate",
+      "keys new-incarnation",
+      "officer add",
+      "officer revoke",
+      "doctor",
+      "demo",
       "help",
       "version",
     ])
@@ -100,6 +111,11 @@ describe("the command table", () => {
       }
     }
   })
+})
+
+test("docs/chappe.1 is the table's man page: `npx chappe man > docs/chappe.1` renews it", async () => {
+  const page = await readFile(new URL("../../docs/chappe.1", import.meta.url), "utf8")
+  expect(page).toBe(manPage(commands, softwareVersion))
 })
 
 describe("parsing a call", () => {
@@ -194,18 +210,18 @@ describe("a sender's file name", () => {
   })
 })
 
-describe("output", () => {
-  function captured(json: boolean) {
-    const lines = { out: "", err: "" }
-    const output = new Output({
-      json,
-      colour: false,
-      stdout: { write: (text) => (lines.out += text) },
-      stderr: { write: (text) => (lines.err += text) },
-    })
-    return { lines, output }
-  }
+function captured(json: boolean) {
+  const lines = { out: "", err: "" }
+  const output = new Output({
+    json,
+    colour: false,
+    stdout: { write: (text) => (lines.out += text) },
+    stderr: { write: (text) => (lines.err += text) },
+  })
+  return { lines, output }
+}
 
+describe("output", () => {
   test("with --json puts one object a line on stdout and nothing else there", () => {
     const { lines, output } = captured(true)
     output.result({ id: "a" }, "text")
@@ -254,8 +270,9 @@ describe("output", () => {
   })
 })
 
+const failure = (code: string) => Object.assign(new Error("x"), { code, path: "/x" })
+
 test("a failure of the system gets a code of the table", () => {
-  const failure = (code: string) => Object.assign(new Error("x"), { code, path: "/x" })
   expect(asChappeError(failure("ENOSPC")).code).toBe("disk-full")
   expect(asChappeError(failure("EADDRINUSE")).code).toBe("port-taken")
   expect(asChappeError(failure("EACCES")).message).toBe("/x: EACCES")
