@@ -52,8 +52,9 @@ export const nodeLimits = {
   // Upkeep
   upkeepMs: 60_000,
   overdueCheckMs: 2_000,
+  sealsPerTick: 16, // messages that had no key; all of them are tried once a minute
 
-  // HTTP (RELIABILITY: slowloris, header floods, idle sockets)
+  // HTTP (slowloris, header floods, idle sockets)
   httpHeaderBytesMax: 8_192,
   httpHeadersMs: 3_000,
   httpBodyMs: 5_000,

@@ -1,6 +1,7 @@
 // The node without sockets, disks and clocks: everything that decides, connected. What it needs from the
 // world comes in as ports; compose.ts brings the real ones, tests bring others.
 
+import { nodeLimits } from "../limits.ts"
 import { BatchVerifier } from "../../protocol/batch.ts"
 import { crypto } from "../../keys/crypto.ts"
 import {
@@ -335,6 +336,7 @@ export async function tick(node: NodeCore): Promise<void> {
   node.dispatcher.pump()
   node.receipts.pump()
   await node.inbox.tick()
+  if (node.links.first() !== undefined) await node.outbox.sealWaiting(nodeLimits.sealsPerTick)
 }
 
 function deliveryPolicyOf(directory: Directory): DeliveryPolicy {

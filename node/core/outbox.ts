@@ -166,9 +166,10 @@ export class Outbox {
     return (await this.byNumber(created.number)) ?? created
   }
 
-  /** Tries again to seal what had no keys. */
-  async sealWaiting(): Promise<void> {
-    for (const number of [...this.#unsealed].toSorted((a, b) => a - b)) await this.seal(number)
+  /** Tries again to seal what had no keys, the oldest first. */
+  async sealWaiting(most: number = this.#unsealed.size): Promise<void> {
+    const waiting = [...this.#unsealed].toSorted((a, b) => a - b)
+    for (const number of waiting.slice(0, most)) await this.seal(number)
   }
 
   /** Seals for the recipients that no envelope carries yet, as far as keys are at hand. */
