@@ -193,7 +193,7 @@ export const conformanceLogVerify: Command = {
   ],
   examples: [
     {
-      line: "chappe conformance log-verify lab/relays/hub1/log/directory --key hub1/directory+0a1b2c3d+AQ…",
+      line: "chappe conformance log-verify lab/relays/hub1/log/directory --key hub1/directory+0a1b2c3d+AQID",
       says: "any log of this format",
     },
   ],

@@ -295,7 +295,7 @@ export const rosterInit: Command = {
   ],
   examples: [
     {
-      line: "chappe roster init --custodian A1… --custodian B2… --custodian C3… --threshold 2 --relay hub1/founding.json --out first.roster",
+      line: "chappe roster init --custodian HEX1 --custodian HEX2 --custodian HEX3 --threshold 2 --relay hub1/founding.json --out first.roster",
       says: "two of three custodians",
     },
   ],
