@@ -6,7 +6,6 @@ import { sha256, crypto } from "../../keys/crypto.ts"
 import { equalBytes } from "../../protocol/bytes.ts"
 import { formatCheckpointText, openCheckpoint } from "../../protocol/checkpoint.ts"
 import { ChappeError } from "../../protocol/errors.ts"
-import { limits } from "../../protocol/limits.ts"
 import {
   type NoteSignature,
   formatNote,
@@ -204,5 +203,3 @@ export function openHead(key: VerifierKey, note: Uint8Array): PublishedHead {
   const { size, root } = openCheckpoint(crypto.verify, note, { log: key })
   return { size, root }
 }
-
-export const idleMs: number = limits.idleCheckpointSeconds * 1_000

@@ -108,6 +108,10 @@ function flipped(bytes: Uint8Array, i = bytes.length - 1): Uint8Array {
   return bytes.map((byte, j) => (j === i ? byte ^ 1 : byte))
 }
 
+function rename(node: string): string {
+  return node === "JP" ? "ZZ" : node
+}
+
 const refusals: readonly (readonly [ErrorCode, string, (item: Case) => Case])[] = [
   [
     "size",
@@ -190,7 +194,6 @@ const refusals: readonly (readonly [ErrorCode, string, (item: Case) => Case])[] 
     "unknown-recipient",
     "somebody whom no roster names",
     (item) => {
-      const rename = (node: string): string => (node === "JP" ? "ZZ" : node)
       const renamed = withLeaves(item, (leaf) => ({ ...leaf, node: rename(leaf.node) }))
       return withCore(renamed, {
         recipients: decodeHeader(renamed.submit.header).core.recipients.map((one) => ({
