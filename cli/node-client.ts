@@ -5,7 +5,7 @@ import { basename, join } from "node:path"
 import type { Readable } from "node:stream"
 import { toBase64, utf8 } from "../protocol/bytes.ts"
 import { ChappeError, isErrorCode } from "../protocol/errors.ts"
-import { hashFile, readFileStream, writeStream } from "./adapters/file-transfer.ts"
+import { readFileStream, writeStream } from "./adapters/file-transfer.ts"
 import { type HttpAnswer, readAnswer, sendRequest } from "./adapters/http-request.ts"
 import type { Option } from "./command.ts"
 import type { Invocation } from "./invocation.ts"
@@ -21,6 +21,14 @@ export const nodeOptions: readonly Option[] = [
   { name: "as", value: "OFFICER", help: "the officer who acts; duty unless told otherwise" },
   passphraseOption,
 ]
+
+/** `sha256` in hex. */
+export type FileToSend = {
+  readonly path: string
+  readonly mediaType: string
+  readonly size: number
+  readonly sha256: string
+}
 
 export class NodeClient {
   readonly #url: string
@@ -102,9 +110,8 @@ export class NodeClient {
     }
   }
 
-  /** Hashes the file first, then streams it. Its id at the node. */
-  async upload(path: string, mediaType: string): Promise<string> {
-    const { size, sha256 } = await hashFile(path)
+  /** Streams a file whose size and hash are known. Its id at the node. */
+  async upload({ path, mediaType, size, sha256 }: FileToSend): Promise<string> {
     const query = new URLSearchParams({
       name: basename(path),
       mediaType,

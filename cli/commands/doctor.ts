@@ -6,6 +6,7 @@ import { type Check, bad } from "../doctor/check.ts"
 import { checkLog, checkOwnKeys, checkRoster, directoryIn } from "../doctor/directory-checks.ts"
 import { checkDisk, checkNode, checkPermissions } from "../doctor/machine-checks.ts"
 import { checkNodeProcess, checkRelayProcess } from "../doctor/process-checks.ts"
+import { checkNodeStatus } from "../doctor/status-checks.ts"
 import { labFile, readLab } from "../lab/lab-file.ts"
 import type { Output } from "../output.ts"
 import { exists } from "../private-files.ts"
@@ -39,7 +40,9 @@ async function checkPlace(world: World, place: Place): Promise<readonly Check[]>
     const directory = await directoryIn(dir, trust)
     const relay = trust.relays.find(({ name }) => name === place.name)
     return [
-      ...(role === "node" ? [await checkNodeProcess(dir, place.name)] : []),
+      ...(role === "node"
+        ? [await checkNodeProcess(dir, place.name), ...(await checkNodeStatus(dir, place.name))]
+        : []),
       ...(role === "relay" && relay !== undefined
         ? await checkRelayProcess(world, relay, dir)
         : []),

@@ -4,7 +4,7 @@ import { type JsonObject, parseDocument, textField, wordsField } from "../json.t
 import type { Invocation } from "../invocation.ts"
 import { cliLimits } from "../limits.ts"
 import { mediaTypeOf } from "../media-type.ts"
-import { asOfficer, nodeOptions } from "../node-client.ts"
+import { type FileToSend, asOfficer, nodeOptions } from "../node-client.ts"
 import { precedences } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
@@ -109,13 +109,14 @@ export const send: Command = {
     const expiresSeconds = lifeOf(input)
     const text = await textOf(input)
     const form = await formOf(input)
-    const files = input.texts("attach")
-    // All files are looked at before any is sent.
-    for (const file of files) await hashFile(file)
+    // All files are read once before any is sent: what is missing is known at the start.
+    const files: FileToSend[] = []
+    for (const path of input.texts("attach"))
+      files.push({ path, mediaType: mediaTypeOf(path), ...(await hashFile(path)) })
 
     const answer = await asOfficer(input, world, async (client) => {
       const attachments: string[] = []
-      for (const file of files) attachments.push(await client.upload(file, mediaTypeOf(file)))
+      for (const file of files) attachments.push(await client.upload(file))
       return client.post(
         "/v1/messages",
         withoutAbsent({
