@@ -45,6 +45,7 @@ const bookItem = record({
   receipt: bytes(1, limits.leafBytesMax),
   auth: bytes(1, limits.leafBytesMax),
 })
+/** Kept under the name of its first root; signed anew after its key has ended it has another. */
 const bookBatch = record({
   root: hash,
   isSealed: flag,
@@ -73,6 +74,8 @@ export type NewReceipt = {
   readonly ref: Uint8Array | null
 }
 
+type OpenBatch = { readonly relay: string; readonly sinceMs: number; notBeforeMs: number }
+
 export type SignedReceipts = {
   readonly root: Uint8Array
   readonly changes: readonly Change[]
@@ -94,8 +97,8 @@ export class ReceiptBook {
   readonly #random: Random
   readonly #log: Log
   readonly #serials = new Serials()
-  /** By hex root: the preferred relay, and since when it waits. */
-  readonly #open = new Map<string, { readonly relay: string; readonly sinceMs: number }>()
+  /** By name: the preferred relay, since when it waits, and when it may be tried next. */
+  readonly #open = new Map<string, OpenBatch>()
   readonly #underWay = new Set<string>()
   /** Message ids whose receipt was batched anew in this run. */
   readonly #repeating = new Set<string>()
@@ -127,7 +130,7 @@ export class ReceiptBook {
 
   async load(): Promise<void> {
     for await (const { key, item } of walk(this.#pending))
-      this.#open.set(key, { relay: item, sinceMs: this.#clock.monotonicMs() })
+      this.#open.set(key, { relay: item, sinceMs: this.#clock.monotonicMs(), notBeforeMs: 0 })
   }
 
   get openCount(): number {
@@ -171,6 +174,20 @@ export class ReceiptBook {
     isSealed: boolean,
     relay: string,
   ): SignedReceipts {
+    const { root, items } = this.#signItems(receipts)
+    const name = toHex(root)
+    const stored: BookBatch = { root, isSealed, relay, items, acceptance: null }
+    return {
+      root,
+      changes: [this.#batches.put(name, stored), this.#pending.put(name, relay)],
+      committed: () => {
+        this.#open.set(name, { relay, sinceMs: this.#clock.monotonicMs(), notBeforeMs: 0 })
+        this.pump()
+      },
+    }
+  }
+
+  #signItems(receipts: readonly Omit<BookItem, "auth">[]): Pick<BookBatch, "root" | "items"> {
     const { signing } = requireSigningKey(this.#identity, this.#directory, this.#clock.now())
     const ids = receipts.map(({ receipt }) => receiptIdOf(sha256, receipt))
     const blinds = ids.map((id) => batchBlind(this.#identity.hedgeSecret, this.#random, id))
@@ -183,17 +200,7 @@ export class ReceiptBook {
       const auth = batch.auths[i]
       return auth === undefined ? [] : [{ ...item, auth: encodeAuth(auth) }]
     })
-    const { root } = batch
-    const name = toHex(root)
-    const stored: BookBatch = { root, isSealed, relay, items, acceptance: null }
-    return {
-      root,
-      changes: [this.#batches.put(name, stored), this.#pending.put(name, relay)],
-      committed: () => {
-        this.#open.set(name, { relay, sinceMs: this.#clock.monotonicMs() })
-        this.pump()
-      },
-    }
+    return { root: batch.root, items }
   }
 
   /** A relay delivered again what has its receipt: it gets the stored one. */
@@ -201,10 +208,10 @@ export class ReceiptBook {
     const name = toHex(root)
     if (this.#underWay.has(name)) return
     const origin = this.#statements.originOf(link.relay)
-    const made = await this.#statements.known(root, origin)
+    const batch = await this.#batches.get(name)
+    const made = await this.#statements.known(batch?.root ?? root, origin)
     if (made === undefined || made.acceptance === null) return await this.#quietly(name, link)
     // That relay has logged the batch before it had the message: the same receipt, in a batch of its own.
-    const batch = await this.#batches.get(name)
     const item = batch?.items.find((one) => equalBytes(one.messageId, messageId))
     if (item === undefined || this.#repeating.has(toHex(messageId))) return
     this.#repeating.add(toHex(messageId))
@@ -226,8 +233,8 @@ export class ReceiptBook {
   /** Sends what is open: through the relay that delivered, after a while through any. */
   pump(): void {
     const now = this.#clock.monotonicMs()
-    for (const [name, { relay, sinceMs }] of this.#open) {
-      if (this.#underWay.has(name)) continue
+    for (const [name, { relay, sinceMs, notBeforeMs }] of this.#open) {
+      if (this.#underWay.has(name) || notBeforeMs > now) continue
       const preferred = this.#links.get(relay)
       const patience = sinceMs + nodeLimits.receiptPatienceMs - now
       const link = preferred ?? (relay === "" || patience <= 0 ? this.#links.first() : undefined)
@@ -243,15 +250,17 @@ export class ReceiptBook {
     } catch (cause) {
       if (!(cause instanceof ChappeError)) throw cause
       this.#log.info("receipts-failed", { root: name, relay: link.relay, code: cause.code })
-      if (this.#open.has(name)) this.#clock.after(nodeLimits.retryMs, () => this.pump())
+      const open = this.#open.get(name)
+      if (open !== undefined) open.notBeforeMs = this.#clock.monotonicMs() + nodeLimits.retryMs
     } finally {
       this.#underWay.delete(name)
     }
   }
 
   async #send(name: string, link: RelayLink): Promise<void> {
-    const batch = await this.#batches.get(name)
-    if (batch === undefined) return
+    const stored = await this.#batches.get(name)
+    if (stored === undefined) return
+    const batch = await this.#withLivingKey(name, stored)
     const origin = this.#statements.originOf(link.relay)
     const made = await this.#statements.prepare("receipts", batch.root, origin, !batch.isSealed)
     const items = batch.isSealed ? await this.#sealedItems(batch, made, origin) : batch.items
@@ -264,6 +273,26 @@ export class ReceiptBook {
       if (cause instanceof Refused && cause.isFinal) await this.#dropped(name, made, batch, cause)
       throw cause
     }
+  }
+
+  /** A batch that no relay has logged before its key ended is signed anew: nobody else has seen it. */
+  async #withLivingKey(name: string, batch: BookBatch): Promise<BookBatch> {
+    const now = this.#clock.now()
+    const receipts = batch.items.map((item) => ({ item, receipt: decodeReceipt(item.receipt) }))
+    const keyId = receipts[0]?.receipt.keyId
+    if (batch.acceptance !== null || keyId === undefined) return batch
+    const found = this.#directory.stationKeyAt(this.#identity.name, keyId, "now", now)
+    if (found.kind === "valid") return batch
+    const { signing } = requireSigningKey(this.#identity, this.#directory, now)
+    const anew = receipts.map(({ item, receipt }) => ({
+      to: item.to,
+      messageId: item.messageId,
+      receipt: encodeReceipt({ ...receipt, keyId: signing.keyId }),
+    }))
+    const { root, items } = this.#signItems(anew)
+    const renewed = { ...batch, root, items }
+    await this.#records.commit([this.#batches.put(name, renewed)])
+    return renewed
   }
 
   async #logged(
