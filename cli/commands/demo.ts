@@ -60,7 +60,9 @@ export const demo: Command = {
       stage.scene(`Over, in ${formatDuration(seconds)}`)
       const stays = input.flag("keep") || (stdout.isTTY && !input.flag("exit"))
       if (!stays) {
-        stage.tell("Now your own network: chappe lab init --dir lab && chappe lab up --dir lab")
+        stage.tell(
+          "Now your own network: npx chappe lab init --dir lab && npx chappe lab up --dir lab",
+        )
         return undefined
       }
       stage.tell(nextSteps(dir))

@@ -136,10 +136,10 @@ export async function playCase(stage: Stage, cast: Cast): Promise<void> {
   )
 
   stage.scene("4. A relay dies")
-  const hub = cast.pidOf("hub1")
-  if (hub === undefined) throw new ChappeError("internal", "hub1 is not there")
+  const hub = cast.pidOf("hub2")
+  if (hub === undefined) throw new ChappeError("internal", "hub2 is not there")
   kill(hub, "SIGKILL")
-  stage.tell(`kill -9 ${hub}: hub1 is gone. BR's mail goes by the other relay.`)
+  stage.tell(`kill -9 ${hub}: hub2, which BR writes to first, is gone. The mail goes by hub1.`)
   const urgent = await stage.play([
     "send",
     "--node",
@@ -160,6 +160,11 @@ export async function playCase(stage: Stage, cast: Cast): Promise<void> {
       node(name),
       "--unread",
     ])
+
+  await stage.playUntil(
+    (found) => JSON.stringify(found).includes('"custody"'),
+    ["trace", textField(urgent, "id"), "--node", node("BR")],
+  )
 
   stage.scene("5. The auditor")
   stage.tell(
