@@ -374,6 +374,16 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
       },
     },
   ])
+  /** What was promised is published before the process goes. */
+  const lastWrites = async (): Promise<void> => {
+    try {
+      await access.flush()
+      await keeping.tend()
+    } catch (cause) {
+      if (!(cause instanceof ChappeError)) throw cause
+      journal.warn("stopping", { code: cause.code, why: cause.message })
+    }
+  }
   isReady = true
 
   return {
@@ -389,7 +399,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
       await httpsListener.close()
       await linkListener.close()
       await tasks.idle()
-      if (!hasFailed) await access.flush()
+      if (!hasFailed) await lastWrites()
       await committer.idle()
       await bodies.close()
       await store.close()

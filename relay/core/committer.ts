@@ -50,15 +50,21 @@ export class Committer {
     this.#parts = parts
   }
 
-  /** Resolves once the plan's writes are durable. Refused: what the plan refuses, `busy`, `storage`. */
-  async commit<T>(plan: Plan<T>, bodyBytes = 0): Promise<T> {
+  /**
+   * Resolves once the plan's writes are durable. `isNext`: before everything that waits already.
+   * Refused: what the plan refuses, `busy`, `storage`.
+   */
+  async commit<T>(
+    plan: Plan<T>,
+    options: { readonly bodyBytes?: number; readonly isNext?: boolean } = {},
+  ): Promise<T> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#waiting.length >= relayLimits.waitingIntentsMax)
       throw new ChappeError("busy", "too many writes are waiting")
     return new Promise<T>((resolve, reject) => {
       let answer: (() => T) | undefined
-      this.#waiting.push({
-        bodyBytes,
+      const intent: Intent = {
+        bodyBytes: options.bodyBytes ?? 0,
         run: async (draft) => {
           answer = await plan(draft)
         },
@@ -66,7 +72,9 @@ export class Committer {
           if (answer !== undefined) resolve(answer())
         },
         reject,
-      })
+      }
+      if (options.isNext === true) this.#waiting.unshift(intent)
+      else this.#waiting.push(intent)
       this.#running ??= this.#work()
     })
   }

@@ -67,10 +67,9 @@ export class Forwards {
     for (const { hash, length } of forward.attachments)
       if (!(await this.#parts.attachments.isWhole(hash, length)))
         throw new ChappeError("attachments-missing", `attachment ${toHex(hash)} is not whole here`)
-    return committer.commit(
-      async (draft) => this.#accept(draft, peer, forward, read, leaves),
-      forward.body.length,
-    )
+    return committer.commit(async (draft) => this.#accept(draft, peer, forward, read, leaves), {
+      bodyBytes: forward.body.length,
+    })
   }
 
   async #accept(

@@ -135,12 +135,15 @@ export class LogKeeping {
     })
   }
 
-  async #append(write: (draft: Draft, time: number) => void): Promise<void> {
+  async #append(write: (draft: Draft, time: number) => void, isNext = false): Promise<void> {
     if (this.#parts.network.isOff) return
-    await this.#parts.committer.commit(async (draft) => {
-      write(draft, draft.time)
-      return () => undefined
-    })
+    await this.#parts.committer.commit(
+      async (draft) => {
+        write(draft, draft.time)
+        return () => undefined
+      },
+      { isNext },
+    )
   }
 
   /** A new year's shard begins when the old one is published to its end. */
@@ -149,30 +152,31 @@ export class LogKeeping {
     const own = keyring.ownLog("traffic", yearAt(network.now))
     const old = this.#traffic.publisher
     if (own.origin === logs.traffic.own.origin) return
-    // One commit may still be under way: the switch stands in a commit of its own, after it.
-    const isRolled = await committer.commit(async (draft) => {
-      const isWhole = old.log.head.size === logs.traffic.size
-      if (isWhole && draft.isEmpty) logs.roll(own)
-      return () => isWhole && logs.traffic.own.origin === own.origin
+    const publisher = await openPublisher(own)
+    const rolled = await committer.commit(async (draft) => {
+      let entry: Promise<void> | undefined
+      // Between two commits, so that no commit writes to both; and the shard's entry comes next.
+      draft.onCommitted(() => {
+        if (old.log.head.size !== logs.traffic.size) return
+        logs.roll(own)
+        this.#traffic = { publisher, signedAtMs: 0, hasNewLines: false }
+        journal.info("shard", { origin: own.origin })
+        entry = this.#shardEntry(old.headNote())
+      })
+      return () => ({ entry })
     })
-    if (!isRolled) return
-    this.#traffic = {
-      publisher: await openPublisher(own),
-      signedAtMs: 0,
-      hasNewLines: false,
-    }
-    journal.info("shard", { origin: own.origin })
-    await this.#shardEntry(old.headNote())
+    await rolled.entry
   }
 
-  /** After a restart between two shards the new one still lacks its first entry. */
+  /** After a restart between two shards: the old one may lack its last tiles, the new one its first entry. */
   async #bindShard(): Promise<void> {
     const { logs, keyring, network, openPublisher } = this.#parts
-    if (logs.traffic.size > 0) return
     const before = keyring.logBefore("traffic", logs.traffic.own.origin)
     if (before === undefined || network.isOff) return
     const publisher = await openPublisher(before)
-    if (publisher.log.head.size > 0) await this.#shardEntry(publisher.headNote())
+    await publisher.catchUp()
+    if (logs.traffic.size === 0 && publisher.log.head.size > 0)
+      await this.#shardEntry(publisher.headNote())
   }
 
   /** The last checkpoint of the shard before, as the first entry; and where keys are judged, anew. */
@@ -183,6 +187,6 @@ export class LogKeeping {
       if (publisher.log.head.size === 0) return
       draft.appendTraffic({ kind: "head", time, note: publisher.headNote() })
       draft.bindDirectory(publisher.log.head.size)
-    })
+    }, true)
   }
 }

@@ -19,7 +19,7 @@ import type { VerifierKey } from "../../protocol/verifier-key.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { OwnLog } from "./keyring.ts"
-import { entryKey } from "./logs.ts"
+import { entryKey, loadLog } from "./logs.ts"
 import type { LogFiles, Metrics, RecordStore } from "./ports.ts"
 import { PublishedLog, type PublishedHead } from "./published-log.ts"
 import { signedRecord } from "./records.ts"
@@ -103,6 +103,12 @@ export class Publisher {
     this.#parts.metrics.count("chappe_relay_checkpoints_total", { log: sortOf(own.origin) })
     await files.trim(replacedPartials(before.size, head.size))
     return head
+  }
+
+  /** Brings the published log to what was committed, as a shard needs it that is written no more. */
+  async catchUp(): Promise<void> {
+    const { size } = await loadLog(this.#parts.store, this.origin)
+    if (size > this.#edge.size) await this.advance(size)
   }
 
   async #entries(store: RecordStore, from: number, to: number): Promise<readonly Uint8Array[]> {

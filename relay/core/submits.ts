@@ -84,10 +84,9 @@ export class Submits {
       throw cause
     }
     await this.#judgeRoom(submit, envelope)
-    return committer.commit(
-      async (draft) => this.#accept(draft, submit, envelope, facts),
-      submit.body.length,
-    )
+    return committer.commit(async (draft) => this.#accept(draft, submit, envelope, facts), {
+      bodyBytes: submit.body.length,
+    })
   }
 
   #facts(peer: string): SubmitFacts {
@@ -215,13 +214,16 @@ export class Submits {
       if (cause instanceof ChappeError) return acceptance
       throw cause
     }
-    return committer.commit(async (draft) => {
-      if (draft.facts.time === undefined) return () => acceptance
-      const isHeld = await draft.has(messageKey(read.messageId))
-      const missing = isHeld ? await this.#missing(draft, envelope) : true
-      if (missing) await this.#place(draft, submit, envelope, () => acceptance)
-      return () => acceptance
-    }, submit.body.length)
+    return committer.commit(
+      async (draft) => {
+        if (draft.facts.time === undefined) return () => acceptance
+        const isHeld = await draft.has(messageKey(read.messageId))
+        const missing = isHeld ? await this.#missing(draft, envelope) : true
+        if (missing) await this.#place(draft, submit, envelope, () => acceptance)
+        return () => acceptance
+      },
+      { bodyBytes: submit.body.length },
+    )
   }
 
   async #missing(draft: Draft, { messageId, header: { core } }: ReadEnvelope): Promise<boolean> {

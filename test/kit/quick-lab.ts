@@ -4,6 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { systemRandom } from "../../cli/adapters/system-random.ts"
+import { officerAdd } from "../../cli/commands/officer.ts"
+import { parseInvocation } from "../../cli/invocation.ts"
 import { foundLab } from "../../cli/lab/found-lab.ts"
 import { Output } from "../../cli/output.ts"
 import type { World } from "../../cli/world.ts"
@@ -23,6 +25,16 @@ const noLog = {
   error: () => undefined,
 }
 
+function worldAt(nowMs: () => number): World {
+  return {
+    output: new Output({ json: true, colour: false, stdout: silent, stderr: silent }),
+    nowMs,
+    random: systemRandom,
+    environment: { notifySocket: undefined, noColour: true, program: [], workingDirectory: "/" },
+    stdin: process.stdin,
+  }
+}
+
 export class QuickLab {
   readonly dir: string
   readonly #members: readonly string[]
@@ -39,14 +51,10 @@ export class QuickLab {
 
   static async found(members: readonly string[]): Promise<QuickLab> {
     const dir = join(await mkdtemp(join(tmpdir(), "chappe-quick-")), "lab")
-    const world: World = {
-      output: new Output({ json: true, colour: false, stdout: silent, stderr: silent }),
-      nowMs: () => Date.now(),
-      random: systemRandom,
-      environment: { notifySocket: undefined, noColour: true, program: [], workingDirectory: "/" },
-      stdin: process.stdin,
-    }
-    await foundLab(world, { dir, members, relays: 2 })
+    await foundLab(
+      worldAt(() => Date.now()),
+      { dir, members, relays: 2 },
+    )
     return new QuickLab(dir, ["HQ", ...members], ["hub1", "hub2"])
   }
 
@@ -75,6 +83,17 @@ export class QuickLab {
           log: noLog,
         }),
       )
+  }
+
+  /** Officers' keys last 90 days at most: the member's root enrols the duty officer again. */
+  async renewOfficer(member: string): Promise<void> {
+    const node = join(this.dir, "nodes", member)
+    await rm(join(node, "officers", "duty.key"))
+    await rm(join(node, "officers", "duty.secret"))
+    const root = join(this.dir, "roots", `${member}.key`)
+    const words = ["duty", "--node", node, "--root", root, "--roles", "officer,releaser"]
+    const world = worldAt(() => Date.now() + 1_000 * this.#ahead)
+    await officerAdd.run(parseInvocation(officerAdd, words), world)
   }
 
   api(member: string): NodeApi {

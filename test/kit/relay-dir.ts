@@ -11,10 +11,12 @@ import { type World, seedOf } from "./world.ts"
 
 export function relayKeyEntries(world: World, name: string): readonly KeyEntry[] {
   const relay = world.relay(name)
-  const notes = [relay.directoryLog, relay.trafficLog].flatMap(({ log, promise }) => [
-    { use: "log" as const, publicKey: log.publicKey, secret: log.seed },
-    { use: "promise" as const, publicKey: promise.publicKey, secret: promise.seed },
-  ])
+  const notes = [relay.directoryLog, relay.trafficLog, ...relay.laterLogs].flatMap(
+    ({ log, promise }) => [
+      { use: "log" as const, publicKey: log.publicKey, secret: log.seed },
+      { use: "promise" as const, publicKey: promise.publicKey, secret: promise.seed },
+    ],
+  )
   return [
     ...relay.keys.map(({ publicKey, seed }) => ({
       use: "relay" as const,

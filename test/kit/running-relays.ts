@@ -28,7 +28,11 @@ export class Stage {
   }
 
   /** A world whose relays have folders and addresses, and are not started yet. */
-  async world(relays: readonly string[], options: Partial<WorldOptions> = {}): Promise<World> {
+  async world(
+    relays: readonly string[],
+    options: Partial<WorldOptions> = {},
+    prepare: (world: World) => void = () => undefined,
+  ): Promise<World> {
     const at = Math.floor(Date.now() / 1_000)
     const urls: Record<string, { links: string[]; https: string[] }> = {}
     for (const name of relays) {
@@ -40,6 +44,7 @@ export class Stage {
       }
     }
     const world = new World({ at, relays, urls, ...options })
+    prepare(world)
     for (const [name, place] of this.places) await writeRelayDir(world, name, place.dir, place)
     return world
   }

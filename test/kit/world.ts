@@ -92,6 +92,8 @@ export type WorldRelay = {
   readonly link: SeededKey
   readonly directoryLog: WorldLog
   readonly trafficLog: WorldLog
+  /** Shards that a test has named for later. */
+  readonly laterLogs: WorldLog[]
 }
 
 export type WorldOptions = {
@@ -206,6 +208,18 @@ export class World {
     const station = this.members.get(name) ?? this.relay(name)
     const key = "node" in station ? station.node : firstOf(station.keys)
     return this.#keep(extend(station.nodeChain, name, op, this.at, body, [key]))
+  }
+
+  /** The relay's root names the keys of another log shard. */
+  nameLog(relay: string, origin: string): WorldLog {
+    const log = worldLog(origin)
+    this.relay(relay).laterLogs.push(log)
+    this.extendRoot(relay, "log", {
+      origin,
+      logVkey: log.log.vkey,
+      promiseVkey: log.promise.vkey,
+    })
+    return log
   }
 
   /** A revocation by the root, which has no place in the chain; not kept until it is applied. */
@@ -356,6 +370,14 @@ function makeMember(
   return { member, genesisId }
 }
 
+function worldLog(origin: string): WorldLog {
+  return {
+    origin,
+    log: noteKey(origin, noteKeyTypes.ed25519, `log ${origin}`),
+    promise: noteKey(promiseKeyName(origin), noteKeyTypes.ed25519, `promise ${origin}`),
+  }
+}
+
 function makeRelay(
   name: string,
   at: number,
@@ -384,14 +406,8 @@ function makeRelay(
   })
   const nodeChain = newChain(firstNamed)
   const year = new Date(at * 1000).getUTCFullYear()
-  const [directoryLog, trafficLog] = [`${name}/directory`, `${name}/traffic/${year}`].map(
-    (origin): WorldLog => ({
-      origin,
-      log: noteKey(origin, noteKeyTypes.ed25519, `log ${origin}`),
-      promise: noteKey(promiseKeyName(origin), noteKeyTypes.ed25519, `promise ${origin}`),
-    }),
-  )
-  if (directoryLog === undefined || trafficLog === undefined) throw new Error("two logs")
+  const directoryLog = worldLog(`${name}/directory`)
+  const trafficLog = worldLog(`${name}/traffic/${year}`)
   for (const { origin, log, promise } of [directoryLog, trafficLog])
     append("log", { origin, logVkey: log.vkey, promiseVkey: promise.vkey })
   const link = seededKey("link", name)
@@ -401,6 +417,7 @@ function makeRelay(
   const body = { key: link.publicKey, notAfter, possession }
   statements.push(extend(nodeChain, name, "link", at, body, [relayKey]))
   if (urls !== undefined) statements.push(extend(nodeChain, name, "urls", at, urls, [relayKey]))
-  const relay = { name, root, rootChain, keys, nodeChain, link, directoryLog, trafficLog }
+  const logs = { directoryLog, trafficLog, laterLogs: [] }
+  const relay = { name, root, rootChain, keys, nodeChain, link, ...logs }
   return { relay, genesisId }
 }

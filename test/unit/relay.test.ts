@@ -16,7 +16,8 @@ import { encodeJoinRequest } from "../../protocol/join-request.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import { decodeReceipt, receiptSteps } from "../../protocol/receipt.ts"
 import { writeInvitationToken } from "../../relay/adapters/invitation-tokens.ts"
-import type { Journal } from "../../relay/core/ports.ts"
+import { systemClock } from "../../relay/adapters/system-clock.ts"
+import type { Clock, Journal } from "../../relay/core/ports.ts"
 import type { RunningRelay } from "../../relay/start.ts"
 import { refusalOf } from "../kit/refusal.ts"
 import { Stage } from "../kit/running-relays.ts"
@@ -360,6 +361,51 @@ describe("the logs", () => {
     expect(findings).toEqual([])
     expect(report.verdict).toBe("ok")
     expect(Math.min(...report.logs.map(({ size }) => size))).toBeGreaterThan(30)
+  })
+
+  test("a new year's shard begins with the old one's last checkpoint, and an auditor follows", async () => {
+    const at = Math.floor(Date.UTC(2027, 11, 31, 23, 59, 50) / 1_000)
+    const next = "hub1/traffic/2028"
+    const world = await stage.world(["hub1"], { at }, (w) => {
+      w.nameLog("hub1", next)
+    })
+    let clockSeconds = at
+    const clock: Clock = { ...systemClock, seconds: () => clockSeconds }
+    const relay = await stage.start("hub1", { clock })
+    const fr = await stage.node(world, "FR", relay)
+    await fr.submit("hub1", fr.seal("hub1", { to: ["JP"] }))
+    clockSeconds += 20
+    const late = fr.seal("hub1", { to: ["JP"] })
+    await expect
+      .poll(async () => readdir(join(stage.place("hub1").dir, "log/traffic")))
+      .toEqual(["2027", "2028"])
+    expect(await refusalOf(fr.submit("hub1", late))).toBe("stale")
+    const { statement } = fr.seal("hub1", { to: ["JP"] }).request
+    expect(statement.origin).toBe("hub1/traffic/2027")
+    const subject = late.sealed.messageId
+    const anew = { ...late.request, statement: fr.statement("envelope", next, subject) }
+    const acceptance = await fr.submit("hub1", { ...late, request: anew })
+    expect(acceptance.index).toBeGreaterThan(0)
+    await relay.stop()
+    const again = await stage.start("hub1", { clock })
+    await again.stop()
+
+    const findings: string[] = []
+    const report = await auditRelay({
+      sourceOf: (prefix) => new DirectorySource(join(stage.place("hub1").dir, "log", prefix)),
+      relay: "hub1",
+      anchor: world.anchor,
+      since: new Map(),
+      sample: 4,
+      liveAt: undefined,
+      handedIn: [],
+      verifiers,
+      onFinding: ({ code, message }) => findings.push(`${code} ${message}`),
+      onProgress: () => undefined,
+      onLog: () => undefined,
+    })
+    expect(findings).toEqual([])
+    expect(report.logs.map(({ origin }) => origin)).toContain(next)
   })
 
   test("a node's cosignature stands in the published checkpoint, and proofs fit it", async () => {
