@@ -11,7 +11,7 @@ import type { Option } from "./command.ts"
 import type { Invocation } from "./invocation.ts"
 import { type Json, type JsonObject, isJsonObject, parseJson } from "./json.ts"
 import { cliLimits } from "./limits.ts"
-import { exists, readText } from "./private-files.ts"
+import { exists, readBytes, readText } from "./private-files.ts"
 import { passphraseOption, unlockFor } from "./secret.ts"
 import type { World } from "./world.ts"
 
@@ -209,6 +209,29 @@ export async function asOfficer<T>(
       // A session that cannot be ended ends by itself; the work's own result counts.
       if (!(error instanceof ChappeError)) throw error
     })
+  }
+}
+
+/**
+ * Runs `work` as the node's operator, whose secret lies beside the key on unattended machines. Refused: `node-down`
+ * where there is no process or no such secret.
+ */
+export async function asOperator<T>(
+  dir: string,
+  work: (client: NodeClient) => Promise<T>,
+): Promise<T> {
+  const secretFile = join(dir, "officers", "operator.secret")
+  const client = await NodeClient.at(dir)
+  if (!(await exists(secretFile)))
+    throw new ChappeError("node-down", `${dir} has no operator's secret to ask the node with`)
+  const session = await client.signIn(
+    "operator",
+    await readBytes(secretFile, cliLimits.secretFileBytesMax),
+  )
+  try {
+    return await work(session)
+  } finally {
+    await session.signOut()
   }
 }
 

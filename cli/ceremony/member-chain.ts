@@ -5,12 +5,14 @@ import { ChainWriter } from "../../keys/chain-writer.ts"
 import type { KeyEntry } from "../../keys/key-file.ts"
 import { type SigningKey, signingKey } from "../../keys/signing-key.ts"
 import type { Directory } from "../../protocol/directory.ts"
+import { toBase64 } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { Station } from "../../protocol/station.ts"
 import type { TrustFile } from "../../protocol/trust-file.ts"
 import type { Option } from "../command.ts"
 import { cliLimits } from "../limits.ts"
 import type { Invocation } from "../invocation.ts"
+import { asOperator } from "../node-client.ts"
 import { readText } from "../private-files.ts"
 import {
   type Credential,
@@ -73,7 +75,7 @@ export async function openMemberChain(input: Invocation, world: World): Promise<
     station,
     chain: new ChainWriter(station),
     root: signingKey("member", entry.secret),
-    publish: (statements) => publishAll(trust, statements),
+    publish: (statements) => publishAll(dir, trust, statements),
   }
 }
 
@@ -96,7 +98,21 @@ async function credentialFor(
   return linkCredential(world, name, link)
 }
 
-async function publishAll(trust: TrustFile, statements: readonly Uint8Array[]): Promise<void> {
+/** First to the member's own node, which would raise an alarm at a statement that it does not expect. */
+async function publishAll(
+  dir: string,
+  trust: TrustFile,
+  statements: readonly Uint8Array[],
+): Promise<void> {
+  try {
+    await asOperator(dir, async (client) => {
+      for (const statement of statements)
+        await client.post("/v1/statements", { statement: toBase64(statement) })
+    })
+  } catch (error) {
+    // A node that is stopped, or whose operator key has ended, learns them from the relays.
+    if (!(error instanceof ChappeError)) throw error
+  }
   await withAnyRelay(trust, async (relay) => {
     for (const statement of statements) await postStatement(relay, "chain", statement)
   })

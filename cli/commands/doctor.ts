@@ -37,18 +37,20 @@ async function checkPlace(world: World, place: Place): Promise<readonly Check[]>
   let trust: TrustFile
   try {
     trust = await readTrust(join(dir, "trust.json"))
-    const directory = await directoryIn(dir, trust)
+    const fromFolder = async (): Promise<readonly Check[]> => {
+      const directory = await directoryIn(dir, trust)
+      return [...(await checkOwnKeys(world, directory, place)), checkRoster(world, directory)]
+    }
+    if (role === "node")
+      return [
+        await checkNodeProcess(dir, place.name),
+        ...((await checkNodeStatus(world, dir, place.name)) ?? (await fromFolder())),
+      ]
     const relay = trust.relays.find(({ name }) => name === place.name)
     return [
-      ...(role === "node"
-        ? [await checkNodeProcess(dir, place.name), ...(await checkNodeStatus(dir, place.name))]
-        : []),
-      ...(role === "relay" && relay !== undefined
-        ? await checkRelayProcess(world, relay, dir)
-        : []),
-      ...(await checkOwnKeys(world, directory, place)),
-      checkRoster(world, directory),
-      ...(role === "relay" ? [await checkLog(world, dir, place.name)] : []),
+      ...(relay === undefined ? [] : await checkRelayProcess(world, relay, dir)),
+      ...(await fromFolder()),
+      await checkLog(world, dir, place.name),
     ]
   } catch (error) {
     if (!(error instanceof ChappeError)) throw error

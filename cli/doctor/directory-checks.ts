@@ -9,11 +9,11 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { keyId } from "../../protocol/key-id.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { TrustFile } from "../../protocol/trust-file.ts"
-import { cliLimits } from "../limits.ts"
 import { exists, readBytes } from "../private-files.ts"
 import { openKeys, secretBeside } from "../secret.ts"
 import { type World, nowSeconds } from "../world.ts"
 import { type Check, bad, good, watch } from "./check.ts"
+import { lastingCheck, officerCheck, rosterCheck, rotateAdvice } from "./lasting.ts"
 
 /** The directory that a process starts with. */
 export async function directoryIn(dir: string, trust: TrustFile): Promise<Directory> {
@@ -23,17 +23,9 @@ export async function directoryIn(dir: string, trust: TrustFile): Promise<Direct
   return directory
 }
 
-function lasting(about: string, end: number, now: number, next: string): Check {
-  const days = Math.floor((end - now) / limits.secondsPerDay)
-  if (end < now) return bad(about, `ended ${-days} days ago`, next)
-  const says = `${days} days left`
-  return days < cliLimits.warnDays ? watch(about, says, next) : good(about, says)
-}
-
 export function checkRoster(world: World, directory: Directory): Check {
   const { number, expires } = directory.roster()
-  const next = "the custodians sign the next one: chappe roster add, sign, publish"
-  return lasting(`roster ${number}`, expires, nowSeconds(world), next)
+  return rosterCheck(number, expires, nowSeconds(world))
 }
 
 /** The newest node or relay key that this folder holds and the directory names. */
@@ -55,24 +47,22 @@ export async function checkOwnKeys(
     if (!(error instanceof ChappeError)) throw error
     return [bad(about, error.message, error.next)]
   }
-  const next =
-    role === "node" ? `chappe keys rotate --node ${dir} --root ROOT.key` : "name new relay keys"
+  const next = role === "node" ? rotateAdvice(dir) : "name new relay keys with the relay's root key"
   const ends = entries
     .filter(({ use }) => use === role)
     .map(({ publicKey }) => keyId(sha256, role, publicKey))
     .map((id) => directory.stationKeyAt(name, id, "now", now))
     .flatMap((found) => (found.kind === "valid" ? [found.key.notAfter] : []))
-  if (ends.length === 0) return [bad(about, "no key of this folder is valid now", next)]
+  if (ends.length === 0) return [lastingCheck(about, 0, now, next)]
   if (role === "relay") {
-    const last = (directory.station(name)?.keys ?? []).map(({ notAfter }) => notAfter)
-    return [lasting(about, Math.max(...last), now, next)]
+    // Its later keys are named already.
+    const all = (directory.station(name)?.keys ?? []).map(({ notAfter }) => notAfter)
+    return [lastingCheck(about, Math.max(...all), now, next)]
   }
   const officers = directory
     .officers(name, now)
-    .map(({ officer, notAfter }) =>
-      lasting(`officer ${officer}`, notAfter, now, `chappe officer add ${officer} with a new key`),
-    )
-  return [lasting(about, Math.max(...ends), now, next), ...officers]
+    .map(({ officer, notAfter }) => officerCheck(officer, notAfter, now))
+  return [lastingCheck(about, Math.max(...ends), now, next), ...officers]
 }
 
 /** The relay's own folder, read as an auditor would read a copy. */

@@ -1,31 +1,63 @@
 // What a running node says of itself: its links, its clock, its alarms. Needs the operator's secret beside
 // the key, as on unattended machines; without it the node's own pages must do.
 
-import { join } from "node:path"
 import { ChappeError } from "../../protocol/errors.ts"
 import { formatDuration, formatTime } from "../duration.ts"
 import { type JsonObject, isJsonObject, numberField, objectsField, textField } from "../json.ts"
-import { cliLimits } from "../limits.ts"
-import { NodeClient } from "../node-client.ts"
+import { asOperator } from "../node-client.ts"
 import { harmless } from "../output.ts"
-import { exists, readBytes } from "../private-files.ts"
+import { type World, nowSeconds } from "../world.ts"
 import { type Check, bad, good, watch } from "./check.ts"
+import { lastingCheck, officerCheck, rosterCheck, rotateAdvice } from "./lasting.ts"
 
-export async function checkNodeStatus(dir: string, name: string): Promise<readonly Check[]> {
-  const secretFile = join(dir, "officers", "operator.secret")
-  if (!(await exists(secretFile))) return []
+/** Undefined where the node cannot be asked: then its folder's first directory must do. */
+export async function checkNodeStatus(
+  world: World,
+  dir: string,
+  name: string,
+): Promise<readonly Check[] | undefined> {
   const about = `node ${name}`
+  const now = nowSeconds(world)
   try {
-    const secret = await readBytes(secretFile, cliLimits.secretFileBytesMax)
-    const client = await (await NodeClient.at(dir)).signIn("operator", secret)
-    const status = await client.get("/v1/status")
-    await client.signOut()
-    return [linksCheck(about, status), ...clockChecks(about, status), ...alarmChecks(about, status)]
+    return await asOperator(dir, async (client) => {
+      const status = await client.get("/v1/status")
+      const roster = await client.get("/v1/roster")
+      const { officers } = await client.get("/v1/officers")
+      return [
+        linksCheck(about, status),
+        ...clockChecks(about, status),
+        ...alarmChecks(about, status),
+        keyCheck(about, dir, status, now),
+        rosterCheck(numberField(roster, "number"), numberField(roster, "expires"), now),
+        ...officerChecks({ officers: officers ?? [] }, now),
+      ]
+    })
   } catch (error) {
     if (!(error instanceof ChappeError)) throw error
     // That it is down is said already.
-    return error.code === "node-down" ? [] : [watch(about, error.message, error.next)]
+    return error.code === "node-down" ? undefined : [watch(about, error.message, error.next)]
   }
+}
+
+function keyCheck(about: string, dir: string, status: JsonObject, now: number): Check {
+  const keys = status["keys"]
+  const known = isJsonObject(keys) ? keys : {}
+  const current = objectsField(known, "node").filter(
+    (key) => numberField(key, "incarnation") === numberField(known, "incarnation"),
+  )
+  const end = Math.max(0, ...current.map((key) => numberField(key, "notAfter")))
+  return lastingCheck(`${about}: key`, end, now, rotateAdvice(dir))
+}
+
+/** Each officer's newest key that was not revoked. */
+function officerChecks(answer: JsonObject, now: number): readonly Check[] {
+  const ends = new Map<string, number>()
+  for (const officer of objectsField(answer, "officers")) {
+    if (officer["revoked"] === true) continue
+    const name = textField(officer, "officer")
+    ends.set(name, Math.max(ends.get(name) ?? 0, numberField(officer, "notAfter")))
+  }
+  return [...ends].map(([name, end]) => officerCheck(name, end, now))
 }
 
 function linksCheck(about: string, status: JsonObject): Check {
