@@ -1,8 +1,9 @@
 // A lab in this process: real folders, sockets and databases, but a clock that a test can move.
 
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout as pause } from "node:timers/promises"
 import { systemRandom } from "../../cli/adapters/system-random.ts"
 import { officerAdd } from "../../cli/commands/officer.ts"
 import { parseInvocation } from "../../cli/invocation.ts"
@@ -14,6 +15,8 @@ import { startNode } from "../../node/compose.ts"
 import { systemClock as relayClock } from "../../relay/adapters/system-clock.ts"
 import { startRelay } from "../../relay/start.ts"
 import { NodeApi } from "./node-api.ts"
+
+const lookMs = 100
 
 type Stoppable = { readonly stop: () => Promise<void> }
 
@@ -83,6 +86,20 @@ export class QuickLab {
           log: noLog,
         }),
       )
+  }
+
+  /** Resolves once every node has a link to every relay. */
+  async linked(): Promise<void> {
+    for (const member of this.#members) {
+      const api = await readFile(join(this.dir, "nodes", member, "run", "api.json"), "utf8")
+      const { url } = JSON.parse(api) as { readonly url: string }
+      const wanted = new RegExp(`^chappe_node_links ${this.#relays.length}$`, "mu")
+      for (;;) {
+        const metrics = await fetch(`${url}/metrics`).then((answer) => answer.text())
+        if (wanted.test(metrics)) break
+        await pause(lookMs)
+      }
+    }
   }
 
   /** Officers' keys last 90 days at most: the member's root enrols the duty officer again. */

@@ -1,5 +1,6 @@
 // Every process can be stopped, kept off for 100 days, and comes back by itself: keys have expired
-// meanwhile, so standby keys, staggered relay keys and new link keys must do their work.
+// meanwhile, so standby keys, staggered relay keys and new link keys must do their work. People's keys are
+// another matter: an officer who was away so long is enrolled anew, by the member's root.
 
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { QuickLab } from "../kit/quick-lab.ts"
