@@ -50,7 +50,7 @@ export const messageBody = Type.Object(
     yourRef: Type.Optional(reference),
     expiresSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.lifetimeSecondsMax })),
     idempotencyKey: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, pattern: "^[!-.0-~]+$" }),
+      Type.String({ minLength: 1, maxLength: 128, pattern: "^[!-~]+$" }),
     ),
     label: Type.Optional(
       Type.Object(

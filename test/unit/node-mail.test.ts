@@ -1,0 +1,465 @@
+// Mail between two nodes through a relay that a test holds in its hand.
+
+import { beforeEach, describe, expect, test } from "vitest"
+import { tick } from "../../node/core/node-core.ts"
+import { outboxView, traceOf } from "../../node/core/views.ts"
+import { Evidence } from "../../node/core/evidence.ts"
+import { concat } from "../../protocol/bytes.ts"
+import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
+import { type DeliverRequest, RelayDouble } from "../kit/relay-double.ts"
+import { refusalOf } from "../kit/refusal.ts"
+import { World } from "../kit/world.ts"
+
+const at = 1_800_000_000
+
+const world = new World({ at, members: ["BR", "FR", "HQ", "JP"] })
+let clock: StillClock
+let hub1: RelayDouble
+let hub2: RelayDouble
+let fr: MemoryNode
+let jp: MemoryNode
+
+beforeEach(async () => {
+  clock = new StillClock(at)
+  const now = (): number => clock.seconds()
+  hub1 = new RelayDouble("hub1", world, now)
+  hub2 = new RelayDouble("hub2", world, now)
+  fr = new MemoryNode(world, "FR", clock)
+  jp = new MemoryNode(world, "JP", clock)
+  await fr.start()
+  await jp.start()
+  await fr.link(hub1)
+  await jp.link(hub1)
+})
+
+async function stateOf(node: MemoryNode, id: Uint8Array): Promise<string> {
+  const item = await node.core.outbox.byId(id)
+  return item === undefined ? "none" : String(outboxView(item)["state"])
+}
+
+const refused = (code: string) => ({ name: "refused", code, final: true, retrySeconds: 0 })
+
+describe("a message", () => {
+  test("is in custody, then shown, then its receipt comes back", async () => {
+    const { id } = await fr.send()
+    await settle()
+    expect(await stateOf(fr, id)).toBe("custody")
+    expect(await jp.subjects()).toEqual([])
+    expect(await hub1.deliver()).toEqual([{ name: "done" }])
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+    await settle()
+    await hub1.passEvidence()
+    expect(await stateOf(fr, id)).toBe("delivered")
+  })
+
+  test("that is read, taken in charge and answered shows each step to its sender only", async () => {
+    const { id } = await fr.send()
+    await settle()
+    await hub1.deliver()
+    const item = await jp.core.inbox.byId(id)
+    if (item === undefined) throw new Error("nothing came")
+    const { correspondence } = jp.core
+    const opened = await correspondence.opened(jp.session(), item)
+    await correspondence.takeInCharge(jp.session(), opened)
+    await correspondence.reply(jp.session(), opened, "Seen in Osaka.")
+    await settle()
+    const sealed = hub1.evidence.filter(({ message }) => message.items[0]?.auth === null)
+    expect(sealed).toHaveLength(3)
+    await hub1.passEvidence()
+    const sent = await fr.core.outbox.byId(id)
+    expect(sent?.recipients[0]?.rung).toBe("answered")
+    const steps = sent === undefined ? {} : await traceOf(sent, fr.core.sources)
+    expect(JSON.stringify(steps)).toContain("in-charge")
+    expect(steps["steps"]).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ step: "opened", by: "JP/duty", recipient: "JP" }),
+      ]),
+    )
+  })
+
+  test("is queued without any relay, survives a restart, and goes when one is there", async () => {
+    fr.unlink(hub1)
+    const { id } = await fr.send({ subject: "Later" })
+    await settle()
+    expect(await stateOf(fr, id)).toBe("queued")
+    await fr.start()
+    expect(await stateOf(fr, id)).toBe("queued")
+    await fr.link(hub1)
+    await settle()
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual(["Later"])
+  })
+
+  test("goes through the next relay with the same bytes when an answer is late", async () => {
+    await fr.link(hub2)
+    await jp.link(hub2)
+    const [home, next] = fr.core.directory.homes("FR")[0] === "hub1" ? [hub1, hub2] : [hub2, hub1]
+    home.refuse = (_, message) => (message.name === "submit" ? "silence" : undefined)
+    const { id } = await fr.send()
+    await settle()
+    expect(await stateOf(fr, id)).toBe("queued")
+    clock.move(11)
+    await settle()
+    expect(await stateOf(fr, id)).toBe("custody")
+    const [copy] = next.mail
+    fr.unlink(home)
+    home.refuse = () => undefined
+    await fr.link(home)
+    await settle()
+    // What has a number in that relay's log goes there too: the log has no gap.
+    expect(home.mail[0]?.message.header).toEqual(copy?.message.header)
+    await hub1.deliver()
+    await hub2.deliver()
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+  })
+
+  test("with an idempotency key is sent once", async () => {
+    const key = { key: "case-12", request: new Uint8Array(32) }
+    const first = await fr.send({ idempotency: key })
+    const second = await fr.send({ idempotency: key })
+    expect(second.id).toEqual(first.id)
+    const other = { key: "case-12", request: new Uint8Array(32).fill(1) }
+    expect(await refusalOf(fr.send({ idempotency: other }))).toBe("idempotency-key")
+  })
+
+  test("to several goes out once, and each recipient gets its own slice", async () => {
+    const br = new MemoryNode(world, "BR", clock)
+    await br.start()
+    await br.link(hub1)
+    await fr.send({ to: ["BR", "JP"], subject: "Both" })
+    await settle()
+    expect(hub1.mail).toHaveLength(2)
+    await hub1.deliver()
+    expect(await br.subjects()).toEqual(["Both"])
+    expect(await jp.subjects()).toEqual(["Both"])
+  })
+
+  test("that expired before any relay took it says so", async () => {
+    fr.unlink(hub1)
+    const { id } = await fr.send({ expiresSeconds: 60 })
+    clock.move(61)
+    await fr.core.outbox.expire(clock.seconds())
+    expect(await stateOf(fr, id)).toBe("expired")
+  })
+})
+
+describe("a power cut", () => {
+  test("at any commit of the recipient loses nothing that was answered and shows nothing twice", async () => {
+    await fr.send({ subject: "kept" })
+    await settle()
+    const [queued] = hub1.mail
+    if (queued === undefined) throw new Error("nothing was submitted")
+    for (const when of ["before", "after"] as const)
+      for (let commit = 1; commit <= 12; commit++) {
+        const cut = new MemoryNode(world, "JP", clock)
+        await cut.start()
+        await cut.start({ failure: { commit, when } })
+        let isAnswered = false
+        try {
+          await cut.link(hub1)
+          isAnswered = (await hub1.tell("JP", queued.message)).name === "done"
+          await settle()
+        } catch (cause) {
+          expect(cause).toMatchObject({ code: "storage" })
+        }
+        await cut.start()
+        if (isAnswered) expect(await cut.subjects()).toEqual(["kept"])
+        await cut.link(hub1)
+        await hub1.tell("JP", queued.message)
+        expect(await cut.subjects()).toEqual(["kept"])
+      }
+  })
+
+  test("at any commit of the sender loses nothing that was said to be in custody", async () => {
+    for (const when of ["before", "after"] as const)
+      for (let commit = 1; commit <= 12; commit++) {
+        const cut = new MemoryNode(world, "BR", clock)
+        await cut.start()
+        await cut.start({ failure: { commit, when } })
+        let sent: Uint8Array | undefined
+        try {
+          await cut.link(hub1)
+          sent = (await cut.send({ subject: `${when} ${commit}` })).id
+          await settle()
+        } catch (cause) {
+          expect(cause).toMatchObject({ code: "storage" })
+        }
+        hub1.disconnect("BR")
+        await cut.start()
+        await cut.link(hub1)
+        await settle()
+        if (sent !== undefined) expect(await stateOf(cut, sent)).toBe("custody")
+      }
+  })
+})
+
+describe("what a relay bends", () => {
+  const bends: readonly (readonly [string, (message: DeliverRequest) => DeliverRequest, string])[] =
+    [
+      ["a byte of the signature", (m) => ({ ...m, auth: flipped(m.auth, -1) }), "signature"],
+      ["a byte of the header", (m) => ({ ...m, header: flipped(m.header, -1) }), "entry"],
+      [
+        "a byte of the slice",
+        (m) => ({ ...m, slice: { ...m.slice, leaf: flipped(m.slice.leaf, 40) } }),
+        "slice",
+      ],
+      ["a byte of the body", (m) => ({ ...m, body: flipped(m.body, 200) }), "body"],
+      [
+        "a byte of the entry",
+        (m) => ({ ...m, acceptance: { ...m.acceptance, entry: flipped(m.acceptance.entry, 20) } }),
+        "entry",
+      ],
+      [
+        "a byte appended to the body",
+        (m) => ({ ...m, body: concat(m.body, Uint8Array.of(0)) }),
+        "body",
+      ],
+      [
+        "a byte appended to the header",
+        (m) => ({ ...m, header: concat(m.header, Uint8Array.of(0)) }),
+        "not-canonical",
+      ],
+    ]
+
+  test.each(bends)("%s is answered with its code, and nothing is shown", async (_, bend, code) => {
+    await fr.send()
+    await settle()
+    const [message] = hub1.mail
+    expect(await hub1.deliver(bend)).toEqual([refused(code)])
+    expect(await jp.subjects()).toEqual([])
+    // The lane goes on: the same message unbent is taken.
+    if (message === undefined) throw new Error("nothing was submitted")
+    expect(await hub1.tell("JP", message.message)).toEqual({ name: "done" })
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+  })
+
+  test("every single byte of header, auth and leaf: refused, nothing shown", async () => {
+    await fr.send()
+    await settle()
+    const [queued] = hub1.mail
+    if (queued === undefined) throw new Error("nothing was submitted")
+    const { message } = queued
+    for (const part of ["header", "auth"] as const)
+      for (let i = 0; i < message[part].length; i++) {
+        const answer = await hub1.tell("JP", { ...message, [part]: flipped(message[part], i) })
+        expect(answer.name).toBe("refused")
+      }
+    for (let i = 0; i < message.slice.leaf.length; i += 7) {
+      const slice = { ...message.slice, leaf: flipped(message.slice.leaf, i) }
+      expect((await hub1.tell("JP", { ...message, slice })).name).toBe("refused")
+    }
+    expect(await jp.subjects()).toEqual([])
+  })
+
+  test("another's slice, or the message at another node", async () => {
+    const br = new MemoryNode(world, "BR", clock)
+    await br.start()
+    await br.link(hub1)
+    await fr.send({ to: ["BR", "JP"] })
+    await settle()
+    const [forBr, forJp] = hub1.mail
+    if (forBr === undefined || forJp === undefined) throw new Error("two were submitted")
+    expect(await hub1.tell("JP", forBr.message)).toEqual(refused("not-for-me"))
+    const swapped = {
+      ...forJp.message,
+      slice: { ...forJp.message.slice, path: forBr.message.slice.path },
+    }
+    expect(await hub1.tell("JP", swapped)).toEqual(refused("slice"))
+    const toHq = new MemoryNode(world, "HQ", clock)
+    await toHq.start()
+    await toHq.link(hub1)
+    expect(await hub1.tell("HQ", forJp.message)).toEqual(refused("not-for-me"))
+    expect(await jp.subjects()).toEqual([])
+  })
+
+  test("a replay, at once, after a restart and after expiry: the stored receipt, shown once", async () => {
+    await fr.send()
+    await settle()
+    const [queued] = hub1.mail
+    if (queued === undefined) throw new Error("nothing was submitted")
+    await hub1.deliver()
+    await settle()
+    const [first] = receiptsIn(hub1)
+    await hub1.tell("JP", queued.message)
+    await jp.start()
+    await jp.link(hub1)
+    await hub1.tell("JP", queued.message)
+    clock.move(30 * 86_400)
+    await hub1.tell("JP", queued.message)
+    await settle()
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+    for (const again of receiptsIn(hub1)) expect(again).toEqual(first)
+  })
+
+  test("messages in another order are shown in theirs", async () => {
+    for (const subject of ["one", "two", "three"]) await fr.send({ subject })
+    await settle()
+    hub1.mail.reverse()
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual(["one", "two", "three"])
+  })
+
+  test("a dropped message is asked for and comes again", async () => {
+    for (const subject of ["one", "two"]) await fr.send({ subject })
+    await settle()
+    hub1.mail.shift()
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual([])
+    clock.move(3)
+    await tick(jp.core)
+    await settle()
+    await hub1.passControls()
+    await settle()
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual(["one", "two"])
+  })
+
+  test("what stays missing is passed over at the lane's deadline, marked, and still taken later", async () => {
+    for (const subject of ["one", "two", "three"]) await fr.send({ subject, lane: 3 })
+    await settle()
+    const [lost] = hub1.mail.splice(0, 1)
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual([])
+    await jp.start()
+    await jp.link(hub1)
+    clock.move(61)
+    await tick(jp.core)
+    expect(await jp.subjects()).toEqual(["two", "three"])
+    const [two, three] = await jp.core.inbox.list(0, 10)
+    expect(two?.marks).toEqual(["earlier-missing"])
+    expect(three?.marks).toEqual([])
+    if (lost === undefined) throw new Error("nothing was lost")
+    await hub1.tell("JP", lost.message)
+    expect(await jp.subjects()).toEqual(["two", "three", "one"])
+  })
+
+  test("a copy of the sender's node that gives another message the same place", async () => {
+    const twin = new MemoryNode(world, "FR", clock)
+    await twin.start()
+    await fr.send({ subject: "by the original" })
+    await settle()
+    await hub1.deliver()
+    await twin.link(hub2)
+    await jp.link(hub2)
+    await twin.send({ subject: "by the copy" })
+    await settle()
+    expect(await hub2.deliver()).toEqual([refused("channel-fork")])
+    expect(await jp.subjects()).toEqual(["by the original"])
+    expect(jp.core.alarms.list().map(({ kind }) => kind)).toContain("channel-fork")
+  })
+})
+
+describe("a refusal after opening", () => {
+  test("is final: REJECTED with the code, the channel goes on, nothing shown", async () => {
+    const secret = jp.core.prekeys.secret.bind(jp.core.prekeys)
+    jp.core.prekeys.secret = () => undefined
+    const { id } = await fr.send({ subject: "lost key" })
+    await settle()
+    expect(await hub1.deliver()).toEqual([{ name: "done" }])
+    await settle()
+    jp.core.prekeys.secret = secret
+    // prekey-gone: the sender seals it anew, under its identity.
+    await hub1.passEvidence()
+    await settle()
+    expect(hub1.mail).toHaveLength(1)
+    await hub1.deliver()
+    await settle()
+    await hub1.passEvidence()
+    expect(await jp.subjects()).toEqual(["lost key"])
+    const item = await fr.core.outbox.byId(id)
+    expect(item?.envelopes).toHaveLength(2)
+    expect(item?.recipients[0]).toMatchObject({ rung: "delivered", reseals: 1 })
+  })
+})
+
+describe("evidence", () => {
+  test("that was bent moves nothing", async () => {
+    const { id } = await fr.send()
+    await settle()
+    await hub1.deliver()
+    await settle()
+    const [evidence] = hub1.evidence.splice(0)
+    if (evidence === undefined) throw new Error("no evidence")
+    const [item] = evidence.message.items
+    if (item === undefined) throw new Error("no item")
+    for (let i = 0; i < item.receipt.length; i++) {
+      const items = [{ ...item, receipt: flipped(item.receipt, i) }]
+      await hub1.tell("FR", { ...evidence.message, items })
+    }
+    expect(await stateOf(fr, id)).toBe("custody")
+    await hub1.tell("FR", evidence.message)
+    expect(await stateOf(fr, id)).toBe("delivered")
+    expect(fr.core.evidence).toBeInstanceOf(Evidence)
+  })
+})
+
+describe("an attachment", () => {
+  const photo = Uint8Array.from({ length: 50_000 }, (_, i) => i % 251)
+
+  async function upload(node: MemoryNode): Promise<string> {
+    const sha256 = (await import("../../keys/crypto.ts")).sha256(photo)
+    const officer = node.session().officer.officer
+    return await node.core.attachments.upload(
+      { officer, name: "photo.png", mediaType: "image/png", size: photo.length, sha256 },
+      pieces(photo),
+    )
+  }
+
+  test("arrives with its message, byte for byte", async () => {
+    const id = await upload(fr)
+    const sent = await fr.send({ attachments: [id] })
+    await settle()
+    await hub1.deliver()
+    const item = await jp.core.inbox.byId(sent.id)
+    if (item === undefined) throw new Error("nothing came")
+    const attachment = await jp.core.correspondence.attachment(item, 0)
+    const parts: Uint8Array[] = []
+    for await (const part of jp.core.correspondence.read(attachment)) parts.push(part)
+    expect(concat(...parts)).toEqual(photo)
+    expect(attachment.name).toBe("photo.png")
+  })
+
+  test("that the relay gives otherwise is not taken, and the message waits", async () => {
+    const id = await upload(fr)
+    await fr.send({ attachments: [id] })
+    await settle()
+    for (const [name, body] of hub1.bodies) hub1.bodies.set(name, flipped(body, 1_000))
+    const [queued] = hub1.mail
+    const [answer] = await hub1.deliver()
+    expect(answer).toMatchObject({ name: "refused", code: "attachments-missing", final: false })
+    expect(await jp.subjects()).toEqual([])
+    for (const [name, body] of hub1.bodies) hub1.bodies.set(name, flipped(body, 1_000))
+    if (queued !== undefined) await hub1.tell("JP", queued.message)
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+  })
+
+  test("that is not what was announced is refused, and nothing is kept", async () => {
+    const { attachments } = fr.core
+    const upload = {
+      officer: fr.session().officer.officer,
+      name: "a",
+      mediaType: "text/plain",
+      size: photo.length,
+      sha256: new Uint8Array(32),
+    }
+    expect(await refusalOf(attachments.upload(upload, pieces(photo)))).toBe("usage")
+    expect(fr.bodies.size).toBe(0)
+  })
+})
+
+async function* pieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < bytes.length; i += 777) yield bytes.slice(i, i + 777)
+}
+
+function flipped(bytes: Uint8Array, at: number): Uint8Array {
+  const copy = Uint8Array.from(bytes)
+  const index = at < 0 ? copy.length + at : at
+  copy[index] = (copy[index] ?? 0) ^ 1
+  return copy
+}
+
+function receiptsIn(relay: RelayDouble): readonly Uint8Array[] {
+  return relay.asked.flatMap(({ message }) =>
+    message.name === "receipts" ? message.items.map(({ receipt }) => receipt) : [],
+  )
+}
