@@ -49,9 +49,7 @@ export const messageBody = Type.Object(
     ourRef: Type.Optional(reference),
     yourRef: Type.Optional(reference),
     expiresSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.lifetimeSecondsMax })),
-    idempotencyKey: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 128, pattern: "^[!-~]+$" }),
-    ),
+    idempotencyKey: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     label: Type.Optional(
       Type.Object(
         { classification: oneOf(classifications), handling: oneOf(handlingCodes) },

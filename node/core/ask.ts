@@ -37,9 +37,3 @@ export async function ask<Name extends LinkMessageName>(
   if (isNamed(answer, "refused")) throw new Refused(link.relay, answer)
   throw new ChappeError("frame", `${link.relay} answers ${message.name} with ${answer.name}`)
 }
-
-/** Whether trying again, there or elsewhere, can help. */
-export function isTransient(error: unknown): boolean {
-  if (error instanceof Refused) return !error.isFinal
-  return error instanceof ChappeError && (error.code === "link-down" || error.code === "frame")
-}

@@ -106,26 +106,28 @@ export class Journal {
   async verify(): Promise<JournalVerdict> {
     const anchors = new Map<number, JournalAnchor>()
     for await (const { item } of walk(this.#anchors)) anchors.set(item.seq, item)
-    let seq = 0
+    const newest = Math.max(this.#seq, ...anchors.keys())
     let head: Uint8Array = zeroHash
+    for (let seq = 1; seq <= newest; seq++) {
+      const entry = await this.#read(seq)
+      if (typeof entry === "string") return broken(seq, entry)
+      if (entry.seq !== seq || !equalBytes(entry.prev, head)) return broken(seq, "does not follow")
+      head = headOf(entry)
+      const anchor = anchors.get(seq)
+      if (anchor !== undefined && !equalBytes(anchor.head, head))
+        return broken(seq, "is not the one that was logged")
+    }
+    return { kind: "intact", entries: newest, anchors: anchors.size }
+  }
+
+  /** The record, or why it does not count. */
+  async #read(seq: number): Promise<JournalEntry | string> {
     try {
-      for await (const { item } of walk(this.#entries)) {
-        if (item.seq !== seq + 1) return broken(seq + 1, "is missing")
-        if (!equalBytes(item.prev, head)) return broken(item.seq, "does not follow")
-        seq = item.seq
-        head = headOf(item)
-        const anchor = anchors.get(seq)
-        if (anchor !== undefined && !equalBytes(anchor.head, head))
-          return broken(seq, "is not the one that was logged")
-      }
+      return (await this.#entries.get(numberKey(seq))) ?? "is missing"
     } catch (cause) {
-      if (cause instanceof ChappeError && cause.code === "tampered")
-        return broken(seq + 1, "does not open")
+      if (cause instanceof ChappeError && cause.code === "tampered") return "does not open"
       throw cause
     }
-    const newest = Math.max(this.#seq, ...anchors.keys())
-    if (seq < newest) return broken(seq + 1, "is missing")
-    return { kind: "intact", entries: seq, anchors: anchors.size }
   }
 
   /** Logs the head if it changed since the last time. */

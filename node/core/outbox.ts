@@ -4,9 +4,10 @@
 // same commit that stores the envelope. Where no key is at hand it waits unsealed: nothing is lost.
 
 import { signBatch } from "../../keys/batch-signer.ts"
+import { sha256 } from "../../keys/crypto.ts"
 import { type SealRecipient, batchBlind, sealEnvelope } from "../../keys/seal-envelope.ts"
 import { encodeAuth } from "../../protocol/batch.ts"
-import { equalBytes, fromHex, toHex } from "../../protocol/bytes.ts"
+import { equalBytes, fromHex, toHex, utf8 } from "../../protocol/bytes.ts"
 import { bytes, uint } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { decodeHeader, decodeLeaf } from "../../protocol/envelope.ts"
@@ -133,7 +134,7 @@ export class Outbox {
 
   /** Refused: `idempotency-key` when the key was used for another request. */
   async known(key: string, request: Uint8Array): Promise<OutboxItem | undefined> {
-    const before = await this.#idempotency.get(key)
+    const before = await this.#idempotency.get(idempotencyName(key))
     if (before === undefined) return undefined
     if (!equalBytes(before.request, request)) throw new ChappeError("idempotency-key")
     return await this.byId(before.id)
@@ -156,7 +157,10 @@ export class Outbox {
         ...(idempotency === undefined
           ? []
           : [
-              this.#idempotency.put(idempotency.key, { id: item.id, request: idempotency.request }),
+              this.#idempotency.put(idempotencyName(idempotency.key), {
+                id: item.id,
+                request: idempotency.request,
+              }),
             ]),
       ])
       this.#unsealed.add(item.number)
@@ -474,6 +478,11 @@ export class Outbox {
     for (const name of done) this.#activeById.delete(name)
     for (const task of this.#onChanged) task(item)
   }
+}
+
+/** Whatever a caller chose as its key: records are named by its hash. */
+function idempotencyName(key: string): string {
+  return toHex(sha256(utf8(key)))
 }
 
 /** No recipient waits for this envelope any more. */

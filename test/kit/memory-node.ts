@@ -20,6 +20,7 @@ import {
   loadNode,
 } from "../../node/core/node-core.ts"
 import type { Clock, Log } from "../../node/core/ports.ts"
+import type { OutboxItem } from "../../node/core/outbox-records.ts"
 import type { Session } from "../../node/core/sessions.ts"
 import type { SendRequest } from "../../node/core/correspondence.ts"
 import { publicKeysOf } from "../../keys/prekey-period.ts"
@@ -183,7 +184,7 @@ export class MemoryNode {
     return { officer, signing: key }
   }
 
-  async send(changes: Partial<SendRequest> = {}) {
+  async send(changes: Partial<SendRequest> = {}): Promise<OutboxItem> {
     return await this.core.correspondence.send(this.session(), {
       type: "message",
       to: ["JP"],

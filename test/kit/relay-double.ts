@@ -144,8 +144,27 @@ export class RelayDouble {
           part: body.slice(message.offset, message.offset + message.length),
         }
       }
-      default:
+      case "prekeysPut":
         return { name: "done" }
+      case "proofsGet":
+      case "consistencyGet":
+        return { name: "refused", code: "not-ready", final: false, retrySeconds: 60 }
+      case "done":
+      case "refused":
+      case "accepted":
+      case "deliver":
+      case "forward":
+      case "custody":
+      case "evidence":
+      case "bodyHave":
+      case "bodyPart":
+      case "directoryPart":
+      case "prekeysPart":
+      case "checkpoint":
+      case "cosigned":
+      case "proofs":
+      case "consistency":
+        throw new Error(`a node does not ask for ${message.name}`)
     }
   }
 
