@@ -31,8 +31,7 @@ await t.test(
     const victims = [...members, "hub1", "hub2"]
     const sent = new AbortController()
     const killing = killUntil(sent.signal, () => lab.kill(random.pick(victims)))
-    const submitted = await sendAll(lab, { members, messages, seed })
-    sent.abort()
+    const submitted = await sendAll(lab, { members, messages, seed }).finally(() => sent.abort())
     const kills = await killing
     const faults = await judgeAll(lab, members, submitted)
     t.ok(submitted.length >= messages, `${submitted.length} messages were answered`)

@@ -53,7 +53,7 @@ async function sendFrom(
       subject,
       text: `message ${n} of ${sender}`,
       precedence: lane,
-      idempotencyKey: subject,
+      idempotencyKey: `${sender}-${n}`,
     })
     submitted.push({
       sender,
