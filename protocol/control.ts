@@ -53,4 +53,3 @@ export const gapBody = record({
   first: uint(0xffff_ffff),
   last: uint(0xffff_ffff),
 })
-export type Gap = Infer<typeof gapBody>

@@ -37,8 +37,7 @@ export function parseAddCheckpoint(body: Uint8Array): AddCheckpoint {
   }
 }
 
-/** Media type of a 409 answer, whose body is the size last cosigned. */
-export const witnessSizeType = "text/x.tlog.size"
+// Body of a 409 answer: the size last cosigned.
 
 export function encodeWitnessSize(size: number): Uint8Array {
   return utf8(`${size}\n`)
