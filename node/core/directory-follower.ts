@@ -24,6 +24,7 @@ import {
   emptyRoot,
   leafHash,
   rangeRoot,
+  treeRoot,
 } from "../../protocol/tree.ts"
 import { parseVerifierKey } from "../../protocol/verifier-key.ts"
 import type { Alarms } from "./alarms.ts"
@@ -43,8 +44,7 @@ export type VerifiedHead = Infer<typeof verifiedHead>
 
 type Followed = {
   range: TreeRange
-  /** Roots by size, of sizes that no signed head has confirmed yet. */
-  readonly unconfirmed: Map<number, Uint8Array>
+  readonly leaves: Uint8Array[]
   verified: VerifiedHead | undefined
   /** Hex ids of the statements that it holds. */
   readonly ids: Set<string>
@@ -102,7 +102,7 @@ export class DirectoryFollower {
       const origin = key.slice(0, key.lastIndexOf("/"))
       const followed = this.#follow(origin)
       this.#takeEntry(origin, followed.range.size, item)
-      followed.range = appendToRange(sha256, followed.range, leafHash(sha256, item))
+      grow(followed, item)
     }
     for await (const { key, item } of walk(this.#heads)) {
       const followed = this.#follow(key)
@@ -149,6 +149,13 @@ export class DirectoryFollower {
       entries.push(item)
     }
     return entries
+  }
+
+  /** Whether this head fits what the origin gave here; `unknown` while less of it is here. */
+  judgeHead(origin: string, head: DirectoryHead): "fits" | "differs" | "unknown" {
+    const root = rootAt(this.#follow(origin), head.size)
+    if (root === undefined) return "unknown"
+    return equalBytes(root, head.root) ? "fits" : "differs"
   }
 
   /** Fetches what the relay's directory log holds beyond what is here. */
@@ -208,7 +215,7 @@ export class DirectoryFollower {
         ])
       return
     }
-    const own = this.#rootAt(followed, size)
+    const own = rootAt(followed, size)
     if (own === undefined) return
     if (!equalBytes(own, root)) {
       const kind = next.checkpoint.length > 0 ? "log-fork" : "checkpoint-mismatch"
@@ -219,21 +226,13 @@ export class DirectoryFollower {
     const isNews = next.checkpoint.length > 0 || verified === undefined || size > verified.head.size
     if (!isNews) return
     followed.verified = next
-    for (const known of followed.unconfirmed.keys())
-      if (known <= size) followed.unconfirmed.delete(known)
     await this.#records.commit([this.#heads.put(origin, next)])
-  }
-
-  #rootAt(followed: Followed, size: number): Uint8Array | undefined {
-    if (size === followed.range.size) return rangeRoot(sha256, followed.range)
-    if (size === followed.verified?.head.size) return followed.verified.head.root
-    return followed.unconfirmed.get(size)
   }
 
   #follow(origin: string): Followed {
     let followed = this.#followed.get(origin)
     if (followed === undefined) {
-      followed = { range: emptyRange, unconfirmed: new Map(), verified: undefined, ids: new Set() }
+      followed = { range: emptyRange, leaves: [], verified: undefined, ids: new Set() }
       this.#followed.set(origin, followed)
     }
     return followed
@@ -248,17 +247,14 @@ export class DirectoryFollower {
   async #append(origin: string, entries: readonly Uint8Array[]): Promise<void> {
     if (entries.length === 0) return
     const followed = this.#follow(origin)
-    let { range } = followed
-    const first = range.size
-    const changes = entries.map((entry) => {
-      const change = this.#entries.put(`${origin}/${numberKey(range.size)}`, entry)
-      range = appendToRange(sha256, range, leafHash(sha256, entry))
-      followed.unconfirmed.set(range.size, rangeRoot(sha256, range))
-      return change
+    const first = followed.range.size
+    await this.#records.commit(
+      entries.map((entry, i) => this.#entries.put(`${origin}/${numberKey(first + i)}`, entry)),
+    )
+    entries.forEach((entry, i) => {
+      grow(followed, entry)
+      this.#takeEntry(origin, first + i, entry)
     })
-    await this.#records.commit(changes)
-    followed.range = range
-    entries.forEach((entry, i) => this.#takeEntry(origin, first + i, entry))
   }
 
   #takeEntry(origin: string, index: number, entry: Uint8Array): void {
@@ -304,6 +300,18 @@ export class DirectoryFollower {
       progress = this.#pending.length < before
     }
   }
+}
+
+function grow(followed: Followed, entry: Uint8Array): void {
+  const leaf = leafHash(sha256, entry)
+  followed.leaves.push(leaf)
+  followed.range = appendToRange(sha256, followed.range, leaf)
+}
+
+function rootAt({ range, leaves, verified }: Followed, size: number): Uint8Array | undefined {
+  if (size === range.size) return rangeRoot(sha256, range)
+  if (size === verified?.head.size) return verified.head.root
+  return size < range.size ? treeRoot(sha256, leaves.slice(0, size)) : undefined
 }
 
 function mayFitLater({ code, message }: ChappeError): boolean {

@@ -85,9 +85,18 @@ export class Dispatcher {
   /** Starts as many submits as may be under way. */
   pump(): void {
     if (this.#stopped || this.#clock.isOff) return
-    for (const envelope of this.#outbox.active()) {
+    this.#start(this.#outbox.waiting())
+  }
+
+  /** In custody so long without a receipt that another relay should have it too. */
+  pumpOverdue(): void {
+    if (this.#stopped || this.#clock.isOff) return
+    this.#start(this.#outbox.active().filter((envelope) => this.#isOverdue(envelope)))
+  }
+
+  #start(envelopes: Iterable<ActiveEnvelope>): void {
+    for (const envelope of envelopes) {
       if (this.#underWay >= nodeLimits.submitsInFlight) return
-      if (!this.#isDue(envelope)) continue
       const attempt = this.#attemptOf(envelope)
       if (attempt.underWay || attempt.notBeforeMs > this.#clock.monotonicMs()) continue
       const link = this.#nextLink(envelope, attempt)
@@ -98,9 +107,8 @@ export class Dispatcher {
     }
   }
 
-  /** Without custody; or in custody so long without a receipt that another relay should have it too. */
-  #isDue({ custodians, custodyAt, lane }: ActiveEnvelope): boolean {
-    if (custodians.length === 0) return true
+  #isOverdue({ custodians, custodyAt, lane }: ActiveEnvelope): boolean {
+    if (custodians.length === 0) return false
     const deadline = this.#policy().deadlineSeconds[precedences[lane]]
     return this.#clock.now() > custodyAt + deadline * custodians.length
   }

@@ -95,7 +95,12 @@ export type MissingRange = {
 }
 
 /** Marks that a reader must see. */
-export const inboxMarks = { earlierMissing: "earlier-missing", late: "late" } as const
+export const inboxMarks = {
+  earlierMissing: "earlier-missing",
+  late: "late",
+  /** The key counted where the relay accepted the message, and was revoked since. */
+  keyRevoked: "key-revoked-since",
+} as const
 
 export class Inbox {
   readonly #me: string
@@ -474,8 +479,22 @@ export class Inbox {
       return shown
     })
     if (item === undefined) return
+    await this.#gossip(verified)
     this.#log.info("received", { id: toHex(core.id), from: core.senderNode, relay: incoming.relay })
     for (const task of this.#onNew) task(item)
+  }
+
+  /** The sender's view of its homes' directory logs must be one that is known here too. */
+  async #gossip({ header, bytes }: VerifiedDelivery): Promise<void> {
+    const { senderNode, checkpoint } = header.core
+    const judged = this.#directory.homes(senderNode).map((relay) => {
+      const origin = this.#directory.currentLog(relay, "directory")?.origin
+      return origin === undefined ? "unknown" : this.#follower.judgeHead(origin, checkpoint)
+    })
+    if (judged.length > 0 && judged.every((one) => one === "differs"))
+      await this.#alarms.raise("checkpoint-mismatch", `${senderNode} ${checkpoint.size}`, [
+        bytes.header,
+      ])
   }
 
   async #openOnce({ verified, relay, now }: Incoming): Promise<OpenedMessage> {
@@ -539,8 +558,11 @@ export class Inbox {
     ]
   }
 
-  #itemOf({ verified, marks }: Incoming, { content, document }: OpenedMessage): InboxItem {
+  #itemOf(incoming: Incoming, { content, document }: OpenedMessage): InboxItem {
+    const { verified } = incoming
     const { core } = verified.header
+    const isRevoked = this.#directory.isRevokedAnywhere(core.senderNode, core.senderKeyId)
+    const marks = isRevoked ? [...incoming.marks, inboxMarks.keyRevoked] : incoming.marks
     const { incarnation, channelSeq, channelPrev } = verified.leaf
     return {
       number: ++this.#last,

@@ -334,6 +334,7 @@ export async function keepUp(node: NodeCore): Promise<void> {
 /** What is looked at every few seconds. */
 export async function tick(node: NodeCore): Promise<void> {
   node.dispatcher.pump()
+  node.dispatcher.pumpOverdue()
   node.receipts.pump()
   await node.inbox.tick()
   if (node.links.first() !== undefined) await node.outbox.sealWaiting(nodeLimits.sealsPerTick)

@@ -10,7 +10,7 @@ import { encodeAuth } from "../../protocol/batch.ts"
 import { equalBytes, fromHex, toHex, utf8 } from "../../protocol/bytes.ts"
 import { bytes, uint } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
-import { decodeHeader, decodeLeaf } from "../../protocol/envelope.ts"
+import { decodeHeader, decodeLeaf, lanes } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { AttachmentRef } from "../../protocol/link-messages.ts"
 import { nodeLimits } from "../limits.ts"
@@ -70,7 +70,11 @@ export class Outbox {
   readonly #random: Random
   readonly #log: Log
   readonly #serial = new Serial()
+  readonly #expiries: Table<number>
+  readonly #unsealedMarks: Table<number>
   readonly #activeById = new Map<string, ActiveEnvelope>()
+  /** Without custody; for each lane in the order of sealing. */
+  readonly #waiting = lanes.map(() => new Map<string, ActiveEnvelope>())
   readonly #unsealed = new Set<number>()
   readonly #onSealed: ((envelope: ActiveEnvelope) => void)[] = []
   readonly #onChanged: ((item: OutboxItem) => void)[] = []
@@ -99,6 +103,8 @@ export class Outbox {
     this.#heads = records.table("sealed", sealedHead)
     this.#bodies = records.table("sealed-body", sealedBody)
     this.#active = records.table("active", activeEnvelope)
+    this.#expiries = records.table("sealed-expiry", uint(0xffff_ffff))
+    this.#unsealedMarks = records.table("unsealed", uint(0xffff_ffff))
     this.#channels = records.table("channel-out", channelOut)
     this.#places = records.table("channel-place", bytes(32))
     this.#clock = options.clock
@@ -115,17 +121,39 @@ export class Outbox {
   }
 
   async load(): Promise<void> {
-    for await (const { item } of walk(this.#active))
-      this.#activeById.set(toHex(item.messageId), item)
-    for await (const { item } of walk(this.#items)) {
-      this.#last = Math.max(this.#last, item.number)
-      if (item.recipients.some(isUnsealed)) this.#unsealed.add(item.number)
-    }
+    const active: ActiveEnvelope[] = []
+    for await (const { item } of walk(this.#active)) active.push(item)
+    for (const envelope of active.toSorted((a, b) => a.number - b.number)) this.#keep(envelope)
+    for await (const { item } of walk(this.#unsealedMarks)) this.#unsealed.add(item)
+    const [last] = await this.#items.list({ limit: 1, reverse: true })
+    this.#last = last?.item.number ?? 0
   }
 
-  /** Envelopes without all receipts, urgent ones first, then in the order of sending. */
+  #keep(envelope: ActiveEnvelope): void {
+    const name = toHex(envelope.messageId)
+    this.#activeById.set(name, envelope)
+    if (envelope.custodians.length === 0) this.#waiting[envelope.lane]?.set(name, envelope)
+    else this.#waiting[envelope.lane]?.delete(name)
+  }
+
+  #drop(name: string): void {
+    const envelope = this.#activeById.get(name)
+    this.#activeById.delete(name)
+    if (envelope !== undefined) this.#waiting[envelope.lane]?.delete(name)
+  }
+
+  /** Envelopes that some recipient has no receipt for. */
   active(): readonly ActiveEnvelope[] {
-    return [...this.#activeById.values()].toSorted((a, b) => b.lane - a.lane || a.number - b.number)
+    return [...this.#activeById.values()]
+  }
+
+  get activeCount(): number {
+    return this.#activeById.size
+  }
+
+  /** Envelopes without custody, urgent ones first, then in the order of sealing. */
+  *waiting(): Generator<ActiveEnvelope, void, void> {
+    for (const lane of this.#waiting.toReversed()) yield* lane.values()
   }
 
   get unsealedCount(): number {
@@ -154,6 +182,7 @@ export class Outbox {
         this.#items.put(numberKey(item.number), item),
         this.#numbers.put(id, item.number),
         this.#drafts.put(id, message.draft),
+        this.#unsealedMarks.put(numberKey(item.number), item.number),
         ...(idempotency === undefined
           ? []
           : [
@@ -278,6 +307,8 @@ export class Outbox {
       }),
       this.#bodies.put(name, body),
       this.#active.put(name, envelope),
+      this.#expiries.put(`${numberKey(item.expires)}/${name}`, item.number),
+      ...(states.some(isUnsealed) ? [] : [this.#unsealedMarks.remove(numberKey(item.number))]),
       ...recipients.flatMap(({ node, channelSeq }) => {
         const channel = channelKey(node, incarnation, item.lane)
         return [
@@ -286,7 +317,7 @@ export class Outbox {
         ]
       }),
     ])
-    this.#activeById.set(name, envelope)
+    this.#keep(envelope)
     if (!states.some(isUnsealed)) this.#unsealed.delete(item.number)
     for (const task of this.#onChanged) task(next)
     return envelope
@@ -382,7 +413,7 @@ export class Outbox {
         this.#items.put(numberKey(item.number), next),
         ...(kept === undefined ? [] : [this.#active.put(name, kept)]),
       ])
-      if (kept !== undefined) this.#activeById.set(name, kept)
+      if (kept !== undefined) this.#keep(kept)
       for (const task of this.#onChanged) task(next)
     })
   }
@@ -418,7 +449,8 @@ export class Outbox {
         if (!isCurrent && !isHigher(rung.name, "rejected")) return state
         return raised(state, rung.name, rung.at, rung.reason)
       })
-      await this.#store({ ...item, recipients: moved }, changes)
+      const mark = this.#unsealedMarks.put(numberKey(item.number), item.number)
+      await this.#store({ ...item, recipients: moved }, reseal ? [...changes, mark] : changes)
       if (reseal) this.#unsealed.add(item.number)
       return reseal
     })
@@ -431,16 +463,17 @@ export class Outbox {
       await this.#serial.run(async () => {
         const item = await this.byNumber(envelope.number)
         const name = toHex(envelope.messageId)
-        const drop = [this.#active.remove(name), this.#bodies.remove(name)]
+        const drop = [this.#active.remove(name)]
         if (item === undefined) await this.#records.commit(drop)
         else await this.#store(expired(item, now), drop)
-        this.#activeById.delete(name)
+        this.#drop(name)
       })
     }
     for (const number of this.#unsealed) {
       const item = await this.byNumber(number)
       if (item === undefined || item.expires >= now) continue
-      await this.#serial.run(() => this.#store(expired(item, now), []))
+      const mark = this.#unsealedMarks.remove(numberKey(number))
+      await this.#serial.run(() => this.#store(expired(item, now), [mark]))
       this.#unsealed.delete(number)
     }
   }
@@ -456,15 +489,17 @@ export class Outbox {
 
   /** Sealed copies whose time is over, receipt or not. */
   async forgetBodies(now: number): Promise<void> {
-    for await (const { key, item } of walk(this.#heads)) {
-      if (this.#activeById.has(key) || decodeHeader(item.header).core.expires >= now) continue
-      if ((await this.#bodies.get(key)) === undefined) continue
-      const places = item.leaves.map(decodeLeaf).map((leaf) => {
-        const lane = decodeHeader(item.header).core.precedence
+    const due = await this.#expiries.list()
+    for (const { key } of due) {
+      const [expires = "", name = ""] = key.split("/")
+      if (expires >= numberKey(now)) return
+      const head = await this.#heads.get(name)
+      const lane = head === undefined ? 0 : decodeHeader(head.header).core.precedence
+      const places = (head?.leaves ?? []).map(decodeLeaf).map((leaf) => {
         const channel = channelKey(leaf.node, leaf.incarnation, lane)
         return this.#places.remove(`${channel}/${numberKey(leaf.channelSeq)}`)
       })
-      await this.#records.commit([this.#bodies.remove(key), ...places])
+      await this.#records.commit([this.#expiries.remove(key), this.#bodies.remove(name), ...places])
     }
   }
 
@@ -475,7 +510,7 @@ export class Outbox {
       this.#items.put(numberKey(item.number), item),
       ...done.filter((name) => this.#activeById.has(name)).map((name) => this.#active.remove(name)),
     ])
-    for (const name of done) this.#activeById.delete(name)
+    for (const name of done) this.#drop(name)
     for (const task of this.#onChanged) task(item)
   }
 }

@@ -263,6 +263,7 @@ export class ReceiptBook {
     const batch = await this.#withLivingKey(name, stored)
     const origin = this.#statements.originOf(link.relay)
     const made = await this.#statements.prepare("receipts", batch.root, origin, !batch.isSealed)
+    if (made.acceptance !== null) return
     const items = batch.isSealed ? await this.#sealedItems(batch, made, origin) : batch.items
     const root = batch.isSealed ? null : batch.root
     const request = { name: "receipts", statement: made.statement, root, items } as const

@@ -41,7 +41,7 @@ export type Measured = {
 export function measure(parts: Parts): Measured {
   return {
     links: parts.links.inOrder().length,
-    outboxActive: parts.outbox.active().length,
+    outboxActive: parts.outbox.activeCount,
     outboxUnsealed: parts.outbox.unsealedCount,
     receiptsOpen: parts.receipts.openCount,
     inboxHeld: parts.inbox.heldCount,

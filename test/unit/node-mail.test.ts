@@ -195,21 +195,29 @@ async function stateAfterCut(failure: PlannedFailure): Promise<string> {
 }
 
 describe("a power cut", () => {
-  test("at any commit of the recipient loses nothing that was answered and shows nothing twice", async () => {
-    await fr.send({ subject: "kept" })
-    await settle()
-    const [queued] = hub1.mail
-    if (queued === undefined) throw new Error("nothing was submitted")
-    for (const failure of failures)
-      expect(await shownAfterCut(failure, queued.message)).toEqual({
-        isLost: false,
-        inTheEnd: ["kept"],
-      })
-  })
+  test(
+    "at any commit of the recipient loses nothing that was answered and shows nothing twice",
+    { timeout: 120_000 },
+    async () => {
+      await fr.send({ subject: "kept" })
+      await settle()
+      const [queued] = hub1.mail
+      if (queued === undefined) throw new Error("nothing was submitted")
+      for (const failure of failures)
+        expect(await shownAfterCut(failure, queued.message)).toEqual({
+          isLost: false,
+          inTheEnd: ["kept"],
+        })
+    },
+  )
 
-  test("at any commit of the sender loses nothing that was answered", async () => {
-    for (const failure of failures) expect(await stateAfterCut(failure)).toBe("custody")
-  })
+  test(
+    "at any commit of the sender loses nothing that was answered",
+    { timeout: 120_000 },
+    async () => {
+      for (const failure of failures) expect(await stateAfterCut(failure)).toBe("custody")
+    },
+  )
 })
 
 describe("what a relay bends", () => {
