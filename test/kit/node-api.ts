@@ -1,8 +1,10 @@
 // An officer's session at a node's HTTP interface, as a case system would hold one. It finds the node
 // again after a restart and signs in anew.
 
+import { createReadStream } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
+import { Readable } from "node:stream"
 import { setTimeout as pause } from "node:timers/promises"
 import type { Json } from "./command.ts"
 
@@ -26,6 +28,34 @@ export class NodeApi {
       if (answer !== undefined) return answer
       await pause(retryMs)
     }
+  }
+
+  /** Uploads a file as it is read; the id that a message names it by. */
+  async attach(
+    file: string,
+    words: { readonly name: string; readonly size: number; readonly sha256: string },
+  ): Promise<string> {
+    this.#session ??= await this.#signIn()
+    const { url, token } = this.#session
+    const query = new URLSearchParams({
+      name: words.name,
+      mediaType: "application/octet-stream",
+      size: String(words.size),
+      sha256: words.sha256,
+    })
+    const response = await fetch(`${url}/v1/attachments?${query.toString()}`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/octet-stream",
+        "content-length": String(words.size),
+      },
+      body: Readable.toWeb(createReadStream(file)) as unknown as ReadableStream,
+      duplex: "half",
+    })
+    const answer = (await response.json()) as Json
+    if (!response.ok) throw new Error(JSON.stringify(answer))
+    return String(answer["attachment"])
   }
 
   /** The whole inbox, oldest first. */
