@@ -20,6 +20,7 @@ export const cliLimits = {
   certificateSeconds: 63_072_000, // 2 y: a lab that is found again after a year still starts
   custodians: 3,
   custodianThreshold: 2,
+  containerPorts: { linksPort: 7_443, httpsPort: 8_443, nodePort: 7_440 }, // docker-compose.yml has them too
   labRelaysMax: 16,
   labMembersMax: 64, // each node is a process of its own
   invitationSeconds: 1_209_600, // 14 d, as long as a letter may take

@@ -49,8 +49,9 @@ export function newRelay(world: World, place: RelayPlace): NewRelay {
   })
   const https = makeHttpsCertificate({
     name,
-    dnsNames: isAddress ? ["localhost"] : [host],
-    ipAddresses: isAddress ? [host] : [],
+    // The relay's own machine asks for its health, whatever others call it.
+    dnsNames: [...new Set([...(isAddress ? [] : [host]), "localhost"])],
+    ipAddresses: [...new Set([...(isAddress ? [host] : []), "127.0.0.1"])],
     serial: world.random(16),
     notBefore: at - limits.clockSkewSecondsMax,
     notAfter: at + cliLimits.certificateSeconds,

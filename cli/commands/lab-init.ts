@@ -4,6 +4,8 @@ import { isMemberName } from "../../protocol/names.ts"
 import type { Command } from "../command.ts"
 import { cliLimits } from "../limits.ts"
 import { desk, foundLab } from "../lab/found-lab.ts"
+import { labFile, readLab } from "../lab/lab-file.ts"
+import { exists } from "../private-files.ts"
 
 function membersOf(words: readonly string[]): readonly string[] {
   const members = (words.length === 0 ? ["FR", "JP", "BR"] : words).filter((name) => name !== desk)
@@ -26,6 +28,8 @@ export const labInit: Command = {
     { name: "dir", value: "D", needed: true, help: "a new or empty folder", offers: "folders" },
     { name: "members", value: "FR,JP,BR", help: "the members besides the HQ desk" },
     { name: "relays", value: "2", help: "how many relays" },
+    { name: "if-missing", help: "where a lab is already, change nothing" },
+    { name: "containers", help: "for docker-compose.yml: relays by name, fixed ports" },
   ],
   examples: [
     {
@@ -38,12 +42,18 @@ export const labInit: Command = {
     const members = membersOf(input.words("members"))
     const bounds = { min: 1, max: cliLimits.labRelaysMax }
     const relays = input.integer("relays", bounds) ?? 2
-    const lab = await foundLab(world, { dir, members, relays })
+    const containers = input.flag("containers")
+    const isThere = input.flag("if-missing") && (await exists(labFile(dir)))
+    const lab = isThere
+      ? await readLab(dir)
+      : await foundLab(world, { dir, members, relays, containers })
     const { output } = world
     output.result(
       { event: "lab", dir, ...lab },
       [
-        `A network is ready in ${dir}:`,
+        isThere
+          ? `A network is in ${dir} already; it stays as it is:`
+          : `A network is ready in ${dir}:`,
         output.table([
           ...lab.relays.map(({ name, dir: own }) => [`  relay ${name}`, own]),
           ...lab.nodes.map(({ name, dir: own }) => [
@@ -51,7 +61,9 @@ export const labInit: Command = {
             own,
           ]),
         ]),
-        `Start it: chappe lab up --dir ${input.needed("dir")}`,
+        containers
+          ? "Start it: docker compose up"
+          : `Start it: chappe lab up --dir ${input.needed("dir")}`,
       ].join("\n"),
     )
     return undefined

@@ -1,5 +1,6 @@
 // A whole network on loopback, from nothing: custodians, roster, HQ desk, members, relays, officers, auditor.
-// Everything is computed and checked first, then written.
+// Everything is computed and checked first, then written. For containers each process has an address of its own:
+// there relays are found by their names, and all of a kind have the same ports.
 
 import { join } from "node:path"
 import { crypto } from "../../keys/crypto.ts"
@@ -13,7 +14,7 @@ import { type TrustFile, formatTrustFile } from "../../protocol/trust-file.ts"
 import { firstPolicies } from "../ceremony/first-policies.ts"
 import { firstRoster } from "../ceremony/first-roster.ts"
 import { firstOfficers, nodeConfigText, writeNode } from "../ceremony/node-folder.ts"
-import { newRelay, writeRelay } from "../ceremony/relay-founding.ts"
+import { type RelayPlace, newRelay, writeRelay } from "../ceremony/relay-founding.ts"
 import { cliLimits } from "../limits.ts"
 import { requireEmptyFolder, syncFolder, writeNew } from "../private-files.ts"
 import { writeKeysWithSecret } from "../secret.ts"
@@ -24,12 +25,56 @@ import { type Lab, type LabNode, formatLab, labFile } from "./lab-file.ts"
 export const desk = "HQ"
 const auditor = "auditor"
 const loopback = "127.0.0.1"
+const everywhere = "0.0.0.0"
+
+type Places = {
+  readonly relays: readonly RelayPlace[]
+  readonly nodes: readonly LabNode[]
+}
 
 type PlacedNode = { readonly place: LabNode; readonly founded: FoundedMember }
 
 function rotated<T>(items: readonly T[], by: number): readonly T[] {
   const start = by % items.length
   return [...items.slice(start), ...items.slice(0, start)]
+}
+
+const nodeDir = (name: string): string => `nodes/${name}`
+
+/** Who listens where: on free ports of this machine, or each in a container that bears its name. */
+async function placesFor(
+  world: World,
+  plan: {
+    readonly names: readonly string[]
+    readonly relays: number
+    readonly containers: boolean
+  },
+): Promise<Places> {
+  const { names, containers } = plan
+  const relays = Array.from({ length: plan.relays }, (_, i) => `hub${i + 1}`)
+  if (containers) {
+    const { linksPort, httpsPort, nodePort } = cliLimits.containerPorts
+    return {
+      relays: relays.map((name) => ({ name, host: name, bind: everywhere, linksPort, httpsPort })),
+      nodes: names.map((name) => ({ name, dir: nodeDir(name), httpPort: nodePort })),
+    }
+  }
+  const ports = await freePorts(2 * relays.length + names.length, world.random)
+  const portAt = (index: number): number => ports[index] ?? 0
+  return {
+    relays: relays.map((name, i) => ({
+      name,
+      host: loopback,
+      bind: loopback,
+      linksPort: portAt(2 * i),
+      httpsPort: portAt(2 * i + 1),
+    })),
+    nodes: names.map((name, i) => ({
+      name,
+      dir: nodeDir(name),
+      httpPort: portAt(2 * relays.length + i),
+    })),
+  }
 }
 
 /** Refused: `file-exists` where `dir` holds anything; `port-taken`; `disk-full`. */
@@ -39,27 +84,20 @@ export async function foundLab(
     readonly dir: string
     readonly members: readonly string[]
     readonly relays: number
+    readonly containers?: boolean
   },
 ): Promise<Lab> {
   const { dir } = plan
   await requireEmptyFolder(dir)
   const at = nowSeconds(world)
   const names = [desk, ...plan.members]
-  const ports = await freePorts(2 * plan.relays + names.length, world.random)
-  const portAt = (index: number): number => ports[index] ?? 0
+  const { containers = false } = plan
+  const places = await placesFor(world, { names, relays: plan.relays, containers })
 
-  const relays = Array.from({ length: plan.relays }, (_, i) =>
-    newRelay(world, {
-      name: `hub${i + 1}`,
-      host: loopback,
-      bind: loopback,
-      linksPort: portAt(2 * i),
-      httpsPort: portAt(2 * i + 1),
-    }),
-  )
+  const relays = places.relays.map((place) => newRelay(world, place))
   const relayNames = relays.map(({ place }) => place.name)
-  const nodes = names.map((name, i): PlacedNode => {
-    const place = { name, dir: `nodes/${name}`, httpPort: portAt(2 * plan.relays + i) }
+  const nodes = places.nodes.map((place, i): PlacedNode => {
+    const { name } = place
     const homes = rotated(relayNames, i)
     const officers = firstOfficers(name === desk)
     return { place, founded: foundMember({ name, homes, officers, at, random: world.random }) }

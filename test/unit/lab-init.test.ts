@@ -5,6 +5,8 @@ import { X509Certificate } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { rosterOf } from "../../cli/ceremony/roster-file.ts"
 import { draftRoster } from "../../cli/ceremony/roster-draft.ts"
+import { labInit } from "../../cli/commands/lab-init.ts"
+import { parseInvocation } from "../../cli/invocation.ts"
 import { foundLab } from "../../cli/lab/found-lab.ts"
 import { type Lab, readLab } from "../../cli/lab/lab-file.ts"
 import { Output } from "../../cli/output.ts"
@@ -23,6 +25,8 @@ import { keyId, typedKeyHash } from "../../protocol/key-id.ts"
 import { limits } from "../../protocol/limits.ts"
 import { parseTrustFile } from "../../protocol/trust-file.ts"
 import { parseVerifierKey } from "../../protocol/verifier-key.ts"
+import { readNodeConfig } from "../../node/config.ts"
+import { readRelayConfig } from "../../relay/config.ts"
 import { codeOf } from "../kit/refusal.ts"
 
 const at = 1_800_000_000
@@ -193,6 +197,61 @@ describe("what lab init writes", () => {
     ]
     expect(new Set(ports).size).toBe(7)
   })
+})
+
+describe("a lab for containers", () => {
+  let own = ""
+  let containers: Lab
+  beforeAll(async () => {
+    own = join(base, "containers")
+    const plan = { dir: own, members: ["FR"], relays: 2, containers: true }
+    containers = await foundLab(world, plan)
+  })
+
+  test("has its relays by their names, listening for everybody, on the ports of docker-compose.yml", async () => {
+    const trust = parseTrustFile(await readFile(join(own, "trust.json"), "utf8"))
+    expect(trust.relays.map(({ url }) => url)).toEqual(["https://hub1:8443", "https://hub2:8443"])
+    const directory = await directoryOf("../containers/nodes/FR")
+    expect(directory.urls("hub1")).toEqual({
+      links: ["wss://hub1:7443"],
+      https: ["https://hub1:8443"],
+    })
+    for (const { dir: place } of containers.relays) {
+      const { links, https } = await readRelayConfig(join(own, place))
+      expect(links).toEqual({ host: "0.0.0.0", port: 7_443 })
+      expect(https).toMatchObject({ host: "0.0.0.0", port: 8_443 })
+    }
+  })
+
+  test("gives a relay's certificate its name, and those for its own health check", async () => {
+    const pem = await readFile(join(own, "relays/hub1/keys/https.pem"), "utf8")
+    const certificate = new X509Certificate(pem)
+    expect(certificate.checkHost("hub1")).toBe("hub1")
+    expect(certificate.checkHost("localhost")).toBe("localhost")
+    expect(certificate.checkIP("127.0.0.1")).toBe("127.0.0.1")
+    expect(certificate.checkHost("hub2")).toBeUndefined()
+  })
+
+  test("keeps its nodes on loopback", async () => {
+    for (const { dir: place } of containers.nodes) {
+      const { http } = await readNodeConfig(join(own, place))
+      expect(http).toEqual({ host: "127.0.0.1", port: 7_440 })
+    }
+  })
+})
+
+const init = async (...words: readonly string[]): Promise<unknown> =>
+  labInit.run(parseInvocation(labInit, ["--members", "FR", "--relays", "1", ...words]), world)
+
+test("with --if-missing a lab that is there stays as it is, and anything else is still refused", async () => {
+  const once = join(base, "once")
+  await init("--dir", once, "--if-missing")
+  const before = await readFile(join(once, "trust.json"))
+  expect(await init("--dir", once, "--if-missing")).toBeUndefined()
+  expect(await readFile(join(once, "trust.json"))).toEqual(before)
+  await expect(init("--dir", once)).rejects.toMatchObject({ code: "file-exists" })
+  await rm(join(once, "lab.json"))
+  await expect(init("--dir", once, "--if-missing")).rejects.toMatchObject({ code: "file-exists" })
 })
 
 test("a folder that holds anything is left alone", async () => {
