@@ -223,14 +223,15 @@ async function sendLogFile(
       .send(checkpoint)
   }
   const tile = parseTilePath(path)
-  if (isTraffic && tile.kind === "entries") {
-    if (caller.kind !== "auditor")
-      throw new ChappeError("forbidden", "traffic entries are for auditors")
+  const isExport = isTraffic && tile.kind === "entries"
+  if (isExport && caller.kind !== "auditor")
+    throw new ChappeError("forbidden", "traffic entries are for auditors")
+  const bytes = await log.files.read(path)
+  if (bytes === undefined) throw new ChappeError("not-found", "no such tile")
+  if (isExport && caller.kind === "auditor") {
     const from = tile.index * tileWidth
     parts.access.exported(caller.name, { from, to: from + tile.width })
   }
-  const bytes = await log.files.read(path)
-  if (bytes === undefined) throw new ChappeError("not-found", "no such tile")
   return reply.type(octets).header("cache-control", "max-age=31536000, immutable").send(bytes)
 }
 

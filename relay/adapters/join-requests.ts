@@ -47,11 +47,11 @@ export class JoinRequests {
     await this.#inTurn(async () => {
       const record = await this.invitation(token, now)
       const request = decodeJoinRequest(bytes)
-      if (request.name !== record.member)
-        throw new ChappeError("invitation", `the invitation is for ${record.member}`)
       const genesisId = toHex(genesisOf(request))
       if (record.genesisId !== undefined && record.genesisId !== genesisId)
         throw new ChappeError("token-used", "the token was used with another genesis")
+      if (request.name !== record.member)
+        throw new ChappeError("invitation", `the invitation is for ${record.member}`)
       const { joins, tokens, journal } = this.#parts
       await onDisk("storing a join request", async () => {
         await makeFolder(joins)

@@ -12,9 +12,11 @@ import { type LinkCertificate, makeLinkCertificate } from "../../keys/link-certi
 import { auditorMessage, formatAuditorAuthorization } from "../../protocol/auditor-authorization.ts"
 import { toBase64, toHex, utf8 } from "../../protocol/bytes.ts"
 import { encodePostedStatement } from "../../protocol/directory-bundle.ts"
+import { decodeEntry } from "../../protocol/entry.ts"
 import { encodeJoinRequest } from "../../protocol/join-request.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import { decodeReceipt, receiptSteps } from "../../protocol/receipt.ts"
+import { decodeBundle } from "../../protocol/tiles.ts"
 import { writeInvitationToken } from "../../relay/adapters/invitation-tokens.ts"
 import { systemClock } from "../../relay/adapters/system-clock.ts"
 import type { Clock, Journal } from "../../relay/core/ports.ts"
@@ -562,6 +564,28 @@ describe("HTTPS", () => {
     expect((await http(relay, `${traffic}/tile/0/x`, { client })).status).toBe(404)
   })
 
+  test("entries that are not there yet are not logged as exported", async () => {
+    const world = await stage.world(["hub1"])
+    const relay = await stage.start("hub1")
+    const traffic = `/${world.relay("hub1").trafficLog.origin.slice("hub1/".length)}`
+    const ask = async (path: string): Promise<number> =>
+      (await http(relay, path, { headers: auditorHeader(world, path) })).status
+    await expect
+      .poll(async () => ask(`${traffic}/tile/entries/000.p/1`), { timeout: 10_000 })
+      .toBe(200)
+    expect(await ask(`${traffic}/tile/entries/005`)).toBe(404)
+    await relay.stop()
+    const folder = join(stage.place("hub1").dir, "log", traffic, "tile/entries")
+    const names = await readdir(folder, { recursive: true })
+    const sizes = names.flatMap((name) => /^000\.p\/(\d+)$/u.exec(name)?.[1] ?? [])
+    const last = Math.max(...sizes.map(Number))
+    const bundle = Uint8Array.from(await readFile(join(folder, `000.p/${last}`)))
+    const exported = decodeBundle(bundle, last)
+      .map(decodeEntry)
+      .filter(({ kind }) => kind === "access")
+    expect(exported).toMatchObject([{ from: 0, to: 1 }])
+  })
+
   test("an invitation opens the directory, and takes one genesis, which the next roster lets in", async () => {
     const world = await stage.world(["hub1"])
     const relay = await stage.start("hub1")
@@ -595,6 +619,15 @@ describe("HTTPS", () => {
       ),
     ).toBe(403)
 
+    const elsewhere = encodeJoinRequest({
+      version: 1,
+      name: "XX",
+      statements: world.newcomer("XX", ["hub1"]).statements.map(({ statement }) => statement),
+      prekeys: [],
+    })
+    const again = await http(relay, "/join", { method: "POST", headers, body: elsewhere })
+    expect(JSON.parse(again.body)).toMatchObject({ error: { code: "token-used" } })
+
     const members = [
       ...world.roster.members,
       { node: "KE", status: 0 as const, genesisId, flags: [] },
@@ -609,7 +642,9 @@ describe("HTTPS", () => {
       notBefore: world.at,
     })
     await expect
-      .poll(async () => (await http(relay, "/directory/checkpoint", { client })).status)
+      .poll(async () => (await http(relay, "/directory/checkpoint", { client })).status, {
+        timeout: 10_000,
+      })
       .toBe(200)
   })
 })
