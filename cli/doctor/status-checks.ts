@@ -84,7 +84,7 @@ function alarmChecks(about: string, status: JsonObject): readonly Check[] {
     bad(
       `${about}: alarm`,
       `${textField(alarm, "kind")} ${harmless(textField(alarm, "subject"))}, ${formatTime(numberField(alarm, "at"))}`,
-      "see docs/operator.md for this alarm",
+      "see docs/operator.md, Alarms",
     ),
   )
 }

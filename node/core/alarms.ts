@@ -11,7 +11,6 @@ export type AlarmKind =
   | "clone"
   | "log-fork"
   | "log-rollback"
-  | "log-behind"
   | "chain-fork"
   | "own-chain"
   | "checkpoint-mismatch"

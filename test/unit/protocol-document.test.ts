@@ -44,6 +44,19 @@ describe("docs/PROTOCOL.md", () => {
     expect(misplaced.map(({ groups }) => groups?.["name"])).toEqual([])
   })
 
+  test("has the fields of an auditor's state in their order", () => {
+    const source = readFileSync("audit/audit-state.ts", "utf8")
+    const mapped =
+      /logs = \[\.\.\.state\.values\(\)\]\.map\(\(log\) => \(\{(?<body>.*?)\n {2}\}\)\)/su.exec(
+        source,
+      )
+    const fields = [...(mapped?.groups?.["body"] ?? "").matchAll(/^ {4}(?<name>\w+):/gmu)]
+    const written = /"logs":\[\{(?<names>.*?)\}\]\}`/u.exec(page)?.groups?.["names"] ?? ""
+    const names = written.replaceAll(/: (?:\[[^\]]*\]|\{.*\})/gu, "").split(", ")
+    expect(names).toContain("boundSize")
+    expect(names).toEqual(fields.map(({ groups }) => groups?.["name"]))
+  })
+
   test.each([
     ["batch", "auth", "auth"],
     ["envelope", "core", "core"],
@@ -136,6 +149,22 @@ test.each([
       missing.push(`${table}${key}`)
   }
   expect(missing).toEqual([])
+})
+
+test("docs/operator.md explains each alarm that a node can raise, and no other", () => {
+  const kinds = /type AlarmKind =(?<kinds>[^=]*)\n\nconst/u.exec(
+    readFileSync("node/core/alarms.ts", "utf8"),
+  )?.groups?.["kinds"]
+  const operator = readFileSync("docs/operator.md", "utf8")
+  const section = operator.slice(operator.indexOf("## Alarms"), operator.indexOf("## Programmes"))
+  const rows = [...section.matchAll(/^\| `(?<kind>[a-z-]+)` /gmu)].map(
+    ({ groups }) => groups?.["kind"],
+  )
+  const known = [...(kinds ?? "").matchAll(/"(?<kind>[a-z-]+)"/gu)].map(
+    ({ groups }) => groups?.["kind"],
+  )
+  expect(known.length).toBeGreaterThan(5)
+  expect(rows.toSorted()).toEqual(known.toSorted())
 })
 
 test("the pages name only commands and options that the command table has", () => {
