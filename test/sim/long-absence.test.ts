@@ -37,6 +37,8 @@ test(
     await lab.stop()
     lab.moveClock(daysOff * 86_400)
     await lab.start()
+    await lab.linked()
+    for (const member of ["FR", "JP"]) await lab.renewOfficer(member)
     await exchange("FR", "JP", "after")
     await exchange("JP", "FR", "and back")
     const before = await lab.api("JP").inbox()
