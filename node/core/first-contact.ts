@@ -1,5 +1,5 @@
 // Before a relay knows this node's link key, or this node the roster that names it: over the relay's
-// HTTPS listener. docs/PROTOCOL.md, "First contact".
+// HTTPS listener. docs/PROTOCOL.md, "Joining".
 
 import type { Directory, StatementKind } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
