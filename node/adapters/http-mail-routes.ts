@@ -166,7 +166,11 @@ function readingRoutes(server: HttpServer, parts: MailParts): void {
       const { since, unread = false } = request.query
       await record(journal, request, session, "follow", since ?? "")
       const after = await numberOf(inbox, since)
-      const lines = followLines(inbox, after, unread)
+      // A stream outlives its request: each line asks anew whether the officer may read it.
+      const demand = (): void => requireCapability(sessions.again(session), "read/case")
+      const reader = { demand, gone: new AbortController() }
+      reply.raw.once("close", () => reader.gone.abort())
+      const lines = followLines(inbox, after, unread, reader)
       return await reply.type("application/x-ndjson").send(Readable.from(lines))
     },
   )
@@ -332,6 +336,7 @@ async function* followLines(
   inbox: Inbox,
   after: number,
   unread: boolean,
+  { demand, gone }: { readonly demand: () => void; readonly gone: AbortController },
 ): AsyncGenerator<string, void, void> {
   let wake = nothing
   let isFresh = false
@@ -339,17 +344,19 @@ async function* followLines(
     isFresh = true
     wake()
   })
+  gone.signal.addEventListener("abort", () => wake())
   try {
-    for (let last = after; ;) {
+    for (let last = after; !gone.signal.aborted;) {
       isFresh = false
       for await (const item of itemsAfter(inbox, last)) {
         last = item.number
+        demand()
         if (!unread || item.state === "new") yield `${JSON.stringify(inboxView(item))}\n`
       }
       if (isFresh) continue
       await new Promise<void>((resolve) => {
         wake = resolve
-        if (isFresh) resolve()
+        if (isFresh || gone.signal.aborted) resolve()
       })
     }
   } finally {

@@ -1,5 +1,6 @@
 // The officers' HTTP server: hardened, default deny, one form for errors. Routes are registered by others.
 
+import { isIP } from "node:net"
 import fastifySwagger from "@fastify/swagger"
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox"
 import Fastify, {
@@ -80,6 +81,10 @@ export async function makeHttpServer(options: {
   return server
 }
 
+function isUpload(request: FastifyRequest): boolean {
+  return request.headers["content-type"] === "application/octet-stream"
+}
+
 function guard(
   server: HttpServer,
   {
@@ -89,6 +94,12 @@ function guard(
   }: { readonly sessions: Sessions; readonly clock: Pick<Clock, "after">; readonly log: Log },
 ): void {
   const timers = new WeakMap<FastifyRequest, () => void>()
+  // A web page whose name was made to point to this machine brings that name along.
+  server.addHook("onRequest", async ({ raw: { socket }, hostname }) => {
+    const isLoopback = /^(?:::1|(?:::ffff:)?127\.)/u.test(socket.localAddress ?? "")
+    if (isLoopback && !isOwnName(hostname))
+      throw new ChappeError("forbidden", `this machine is not called ${hostname.slice(0, 64)}`)
+  })
   // Default deny: what is not listed needs a session, also what does not exist.
   server.addHook("onRequest", async (request) => {
     const path = request.url.split("?")[0] ?? ""
@@ -97,7 +108,7 @@ function guard(
   })
   // The server's own limit is for uploads; every other body must come quickly.
   server.addHook("onRequest", async (request) => {
-    if (request.headers["content-type"] === "application/octet-stream") return
+    if (isUpload(request)) return
     const { socket } = request.raw
     timers.set(
       request,
@@ -119,11 +130,19 @@ function guard(
         error: error instanceof Error ? error.name : "unknown",
         where: error instanceof Error ? error.stack?.split("\n")[1]?.trim() : undefined,
       })
+    // What is left of a refused upload is not waited for.
+    if (isUpload(request)) void reply.header("connection", "close")
     void reply.status(errorRow(code).http).send(errorBody(code, message))
   })
   server.setNotFoundHandler((_, reply) => {
     void reply.status(404).send(errorBody("not-found", "there is no such address"))
   })
+}
+
+/** An address, or a name that no DNS server can point elsewhere. */
+function isOwnName(host: string): boolean {
+  const name = host.replace(/^\[|\]$/gu, "")
+  return isIP(name) !== 0 || name === "localhost" || name.endsWith(".localhost") || name === ""
 }
 
 function translated(error: unknown): { readonly code: ErrorCode; readonly message: string } {

@@ -38,7 +38,8 @@ export class BodyTransfer {
       const part = await this.#files.read(hash, offset, limits.bodyPartBytesMax)
       const put = { name: "bodyPut", hash, offset, part } as const
       const have = await ask(link, linkLanes.bulk, put, "bodyHave")
-      if (have.offset === offset)
+      // Neither more nor less: a body that does not have its hash would be sent for ever.
+      if (have.offset <= offset)
         throw new ChappeError("link-down", `${link.relay} takes no more of an attachment`)
       offset = have.offset
     }

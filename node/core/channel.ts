@@ -31,12 +31,15 @@ export function nextPlace(last: ChannelOut | undefined): {
 
 const span = record({ first: u32, last: u32 })
 type Span = Infer<typeof span>
+/** Gaps that are remembered; of more the oldest go, and what comes for them is refused. */
+const missingMax = 1_024
+
 export const channelIn = record({
   last: u32,
   /** Nil after numbers were passed over: then the next one's `prev` cannot be compared. */
   lastId: nullable(bytes(32)),
   /** Passed over at the deadline; their messages are still taken when they come. */
-  missing: list(span, 0, 1_024),
+  missing: list(span, 0, missingMax),
 })
 export type ChannelIn = Infer<typeof channelIn>
 
@@ -72,7 +75,8 @@ export function judgePlace(channel: ChannelIn, place: Place): ChannelVerdict {
 export function settled(channel: ChannelIn, place: Place, id: Uint8Array): ChannelIn {
   const { channelSeq } = place
   if (channelSeq === channel.last + 1) return { ...channel, last: channelSeq, lastId: id }
-  return { ...channel, missing: channel.missing.flatMap((one) => without(one, channelSeq)) }
+  const missing = channel.missing.flatMap((one) => without(one, channelSeq))
+  return { ...channel, missing: missing.slice(-missingMax) }
 }
 
 function without(one: Span, seq: number): readonly Span[] {
@@ -87,6 +91,6 @@ function without(one: Span, seq: number): readonly Span[] {
 /** The channel after everything before `seq` was given up. */
 export function passedOver(channel: ChannelIn, seq: number): ChannelIn {
   const gap = { first: channel.last + 1, last: seq - 1 }
-  const missing = [...channel.missing, gap].slice(-1_024)
+  const missing = [...channel.missing, gap].slice(-missingMax)
   return { last: seq - 1, lastId: null, missing }
 }

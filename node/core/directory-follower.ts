@@ -248,6 +248,8 @@ export class DirectoryFollower {
     if (entries.length === 0) return
     const followed = this.#follow(origin)
     const first = followed.range.size
+    // What is stored is read again at every start: nothing that cannot be read may get there.
+    for (const [i, entry] of entries.entries()) this.#readEntry(entry, first + i)
     await this.#records.commit(
       entries.map((entry, i) => this.#entries.put(`${origin}/${numberKey(first + i)}`, entry)),
     )
@@ -258,12 +260,18 @@ export class DirectoryFollower {
   }
 
   #takeEntry(origin: string, index: number, entry: Uint8Array): void {
-    const stored = statementOf(decodeEntry(entry), index)
+    const stored = this.#readEntry(entry, index)
     if (stored === undefined) return
     this.learn(stored.kind, stored.statement)
-    const id = this.#directory.idOf(stored.kind, stored.statement)
-    this.#directory.place(origin, index, id)
-    this.#follow(origin).ids.add(toHex(id))
+    this.#directory.place(origin, index, stored.id)
+    this.#follow(origin).ids.add(toHex(stored.id))
+  }
+
+  #readEntry(entry: Uint8Array, index: number): Learned | undefined {
+    const stored = statementOf(decodeEntry(entry), index)
+    if (stored === undefined) return undefined
+    const { kind, statement } = stored
+    return { kind, statement, id: this.#directory.idOf(kind, statement) }
   }
 
   /** False: it must wait for an earlier statement. */

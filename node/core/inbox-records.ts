@@ -9,7 +9,8 @@ import { contentTypeName, memberName, officerId } from "../../protocol/names.ts"
 const hash = bytes(32)
 const u32 = uint(0xffff_ffff)
 
-export const inboxStates = ["new", "opened", "in-charge", "answered", "refused"] as const
+/** In the order in which they are passed. */
+export const inboxStates = ["new", "opened", "in-charge", "refused", "answered"] as const
 export type InboxState = (typeof inboxStates)[number]
 
 const attachmentSummary = record({

@@ -41,6 +41,7 @@ import {
   type StoredMail,
   heldDelivery,
   inboxItem,
+  inboxStates,
   knownId,
   rejectedDelivery,
   storedMail,
@@ -74,12 +75,11 @@ class Postponed extends ChappeError {
   }
 }
 
-/** A message on its way through the checks. `relay` delivered it; a held one was verified at `now`. */
+/** A message on its way through the checks. `relay` delivered it; a held one came at `now`. */
 type Incoming = {
   readonly verified: VerifiedDelivery
   readonly relay: string
   readonly now: number
-  readonly isHeld: boolean
   readonly marks: readonly string[]
 }
 
@@ -129,7 +129,8 @@ export class Inbox {
   /** By channel, then by number. */
   readonly #heldPlaces = new Map<string, Map<number, HeldPlace>>()
   readonly #askedAtMs = new Map<string, number>()
-  readonly #refreshedAtMs = new Map<string, number>()
+  /** By relay: the last time its directory was fetched for a doubtful key. */
+  readonly #refreshes = new Map<string, { readonly atMs: number; readonly done: Promise<void> }>()
   readonly #onNew: ((item: InboxItem) => void)[] = []
   #last = 0
 
@@ -231,7 +232,7 @@ export class Inbox {
     const channel = channelKey(core.senderNode, verified.leaf.incarnation, core.precedence)
     return await this.#serials.run(channel, async () => {
       if (await this.#isAnswered(parsed.messageId, link.relay)) return { kind: "taken" }
-      const incoming = { verified, relay: link.relay, now, isHeld: false, marks: [] }
+      const incoming = { verified, relay: link.relay, now, marks: [] }
       return await this.#judgePlace(channel, incoming, message.attachments)
     })
   }
@@ -271,7 +272,7 @@ export class Inbox {
     }
     if (this.#follower.sizeOf(place.origin) >= place.size) return
     const source = relay === link.relay ? link : this.#links.get(relay)
-    if (source !== undefined) await this.#follower.refresh(source)
+    if (source !== undefined) await this.#refresh(source)
     if (this.#follower.sizeOf(place.origin) < place.size) throw new Postponed("stale", 10)
   }
 
@@ -282,13 +283,26 @@ export class Inbox {
     link: RelayLink | undefined,
   ): Promise<boolean> {
     if (!(cause instanceof ChappeError) || !codes.includes(cause.code)) return false
-    const now = this.#clock.monotonicMs()
-    const before = link === undefined ? undefined : this.#refreshedAtMs.get(link.relay)
-    const isRecent = before !== undefined && now - before < nodeLimits.refreshPauseMs
-    if (link === undefined || isRecent) return false
-    this.#refreshedAtMs.set(link.relay, now)
-    await this.#follower.refresh(link)
+    if (link === undefined) return false
+    const atMs = this.#clock.monotonicMs()
+    let refresh = this.#refreshes.get(link.relay)
+    if (refresh === undefined || atMs - refresh.atMs >= nodeLimits.refreshPauseMs) {
+      refresh = { atMs, done: this.#refresh(link) }
+      this.#refreshes.set(link.relay, refresh)
+    }
+    // Who comes while it is under way waits for it too.
+    await refresh.done
     return true
+  }
+
+  /** A directory that cannot be had now says nothing against a message. */
+  async #refresh(link: RelayLink): Promise<void> {
+    try {
+      await this.#follower.refresh(link)
+    } catch (cause) {
+      if (!(cause instanceof ChappeError) || !isDropped(cause)) throw cause
+      throw new Postponed("stale", 10)
+    }
   }
 
   /** 9 */
@@ -372,7 +386,7 @@ export class Inbox {
   async #releaseNext(channel: string): Promise<void> {
     while (this.#heldPlaces.has(channel)) {
       const state = (await this.#channels.get(channel)) ?? newChannel
-      if (!(await this.#releaseHeld(channel, state, state.last + 1, []))) return
+      if (!(await this.#releaseHeld(channel, state, state.last + 1))) return
     }
   }
 
@@ -380,7 +394,8 @@ export class Inbox {
     channel: string,
     state: ChannelIn,
     seq: number,
-    marks: readonly string[],
+    marks: readonly string[] = [],
+    isOverdue = false,
   ): Promise<boolean> {
     if (this.#heldPlaces.get(channel)?.has(seq) !== true) return false
     const held = await this.#held.get(heldKey(channel, seq))
@@ -390,15 +405,16 @@ export class Inbox {
     try {
       const verified = verifyDelivery(parseDelivery(held), facts)
       if (judgePlace(state, verified.leaf).kind !== "next") await this.#forked(channel, verified)
-      await this.#open(channel, state, { verified, relay: held.relay, now, isHeld: true, marks })
+      await this.#open(channel, state, { verified, relay: held.relay, now, marks })
     } catch (cause) {
       if (!(cause instanceof ChappeError) || !isDropped(cause)) throw cause
+      // In its turn it may wait; after the deadline it must not hold up what stands behind it.
+      if (cause instanceof Postponed && !isOverdue) return false
       // What can no longer be taken in is delivered again by its relay, and judged anew.
       await this.#records.commit([this.#held.remove(heldKey(channel, seq))])
       this.#forgetHeld(channel, seq)
       return false
     }
-    this.#forgetHeld(channel, seq)
     return true
   }
 
@@ -406,6 +422,9 @@ export class Inbox {
   async tick(): Promise<void> {
     if (this.#clock.isOff) return
     for (const [channel, places] of this.#heldPlaces) {
+      // What a crash or a lost link kept from its turn.
+      await this.#serials.run(channel, () => this.#releaseNext(channel))
+      if (places.size === 0) continue
       const [sender = "", incarnation = "", lane = ""] = channel.split("/")
       const precedence = precedences[Number(lane)] ?? "routine"
       const oldest = Math.min(...[...places.values()].map(({ heldAt }) => heldAt))
@@ -421,8 +440,9 @@ export class Inbox {
       const seq = Math.min(...(this.#heldPlaces.get(channel)?.keys() ?? []))
       if (!Number.isFinite(seq)) return
       const state = (await this.#channels.get(channel)) ?? newChannel
-      const given = seq > state.last + 1 ? passedOver(state, seq) : state
-      await this.#releaseHeld(channel, given, seq, [inboxMarks.earlierMissing])
+      const isGap = seq > state.last + 1
+      const given = isGap ? passedOver(state, seq) : state
+      await this.#releaseHeld(channel, given, seq, isGap ? [inboxMarks.earlierMissing] : [], true)
       await this.#releaseNext(channel)
     })
   }
@@ -453,6 +473,7 @@ export class Inbox {
       opened = await this.#openOnce(incoming)
     } catch (cause) {
       if (!(cause instanceof ChappeError) || cause.code === "body") throw cause
+      if (cause instanceof Postponed) throw cause
       return await this.#reject(channel, state, incoming, cause.code)
     }
     for (const { hash, cipherLength } of opened.document.attachments) {
@@ -478,6 +499,7 @@ export class Inbox {
       })
       return shown
     })
+    this.#forgetHeld(channel, verified.leaf.channelSeq)
     if (item === undefined) return
     await this.#gossip(verified)
     this.#log.info("received", { id: toHex(core.id), from: core.senderNode, relay: incoming.relay })
@@ -541,20 +563,21 @@ export class Inbox {
         this.#rejected.put(name, { code, header, auth, leaf, acceptance }),
       ],
     })
+    this.#forgetHeld(channel, verified.leaf.channelSeq)
   }
 
   #settledChanges(
     channel: string,
     state: ChannelIn,
-    { verified, isHeld, now }: Incoming,
+    { verified, now }: Incoming,
     root: Uint8Array,
   ): readonly Change[] {
     const { messageId, leaf } = verified
-    const held = heldKey(channel, leaf.channelSeq)
+    const isHeld = this.#heldPlaces.get(channel)?.has(leaf.channelSeq) === true
     return [
       this.#known.put(toHex(messageId), { root, at: now }),
       this.#channels.put(channel, settled(state, leaf, messageId)),
-      ...(isHeld ? [this.#held.remove(held)] : []),
+      ...(isHeld ? [this.#held.remove(heldKey(channel, leaf.channelSeq))] : []),
     ]
   }
 
@@ -632,7 +655,7 @@ export class Inbox {
     return false
   }
 
-  /** What an officer did: the new state and its receipt, in one commit. `state` never falls back. */
+  /** What an officer did: the new state and its receipt, in one commit. A state that was passed stays. */
   async advance(
     item: InboxItem,
     state: InboxState,
@@ -641,6 +664,9 @@ export class Inbox {
     return await this.#serials.run(`item ${item.number}`, async () => {
       const key = numberKey(item.number)
       const current = (await this.#items.get(key)) ?? item
+      // Two officers at once: the second act finds the first one's state. Every answer is told.
+      const isPassed = inboxStates.indexOf(state) <= inboxStates.indexOf(current.state)
+      if (isPassed && state !== "answered") return current
       const next = { ...current, state }
       const { from: to, messageId } = item
       const signed = this.#receipts.sign([{ to, messageId, ...receipt }], "")

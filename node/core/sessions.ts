@@ -88,6 +88,11 @@ export class Sessions {
     return { officer: this.#judge(open.name, open.signing), signing: open.signing }
   }
 
+  /** What the officer may do now; for what lasts longer than one request. Refused: as for `require`. */
+  again({ officer, signing }: Session): Session {
+    return { officer: this.#judge(officer.officer, signing), signing }
+  }
+
   close(token: string): void {
     this.#open.delete(tokenName(token))
   }

@@ -6,6 +6,7 @@ import { mailRoutes } from "../../node/adapters/http-mail-routes.ts"
 import { type HttpServer, makeHttpServer } from "../../node/adapters/http-server.ts"
 import { nodeMetrics } from "../../node/adapters/metrics.ts"
 import { measure, statusView } from "../../node/core/status.ts"
+import { nodeLimits } from "../../node/limits.ts"
 import { sha256 } from "../../keys/crypto.ts"
 import { possessionOf } from "../../keys/statements.ts"
 import { toBase64, toHex, utf8 } from "../../protocol/bytes.ts"
@@ -410,6 +411,16 @@ describe("what officers do", () => {
     expect((await call("FR", token, "POST", "/v1/officers/new/revoke", undefined)).status).toBe(200)
     expect(await list()).toMatchObject({ valid: false, revoked: true })
     expect(hub1.statements.length).toBeGreaterThanOrEqual(world.statements.length + 2)
+  })
+})
+
+test("the limits of the server are those that were asked for: an option that is ignored is silent", () => {
+  const { server } = part("FR").server
+  expect(server).toMatchObject({
+    headersTimeout: nodeLimits.httpHeadersMs,
+    requestTimeout: nodeLimits.httpUploadMs,
+    keepAliveTimeout: nodeLimits.httpKeepAliveMs,
+    maxConnections: nodeLimits.httpConnectionsMax,
   })
 })
 
