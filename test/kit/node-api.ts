@@ -105,17 +105,26 @@ export class NodeApi {
       })
       const answer = (await response.json()) as Json
       if (response.ok) return answer
-      const { code } = answer["error"] as { readonly code: string }
-      if (code === "unauthenticated") {
-        this.#session = undefined
-        return undefined
-      }
-      throw new ApiError(code, JSON.stringify(answer))
+      const refusal = refusalOf(answer)
+      if (refusal.code !== "unauthenticated") throw refusal
+      this.#session = undefined
+      return undefined
     } catch (error) {
       if (error instanceof ApiError) throw error
       // The process is down; its supervisor starts it again.
       this.#session = undefined
       return undefined
+    }
+  }
+
+  /** What the node says to this officer's signing in: `ok`, or the error's code. */
+  async signInCode(): Promise<string> {
+    try {
+      await this.#signIn()
+      return "ok"
+    } catch (error) {
+      if (error instanceof ApiError) return error.code
+      throw error
     }
   }
 
@@ -129,9 +138,14 @@ export class NodeApi {
       body: JSON.stringify({ officer: this.#officer, secret: secret.toString("base64") }),
     })
     const session = (await response.json()) as Json
-    if (!response.ok) throw new Error(JSON.stringify(session))
+    if (!response.ok) throw refusalOf(session)
     return { url, token: String(session["token"]) }
   }
+}
+
+function refusalOf(answer: Json): ApiError {
+  const { code } = answer["error"] as { readonly code: string }
+  return new ApiError(code, JSON.stringify(answer))
 }
 
 export class ApiError extends Error {

@@ -111,6 +111,8 @@ export class QuickLab {
     const words = ["duty", "--node", node, "--root", root, "--roles", "officer,releaser"]
     const world = worldAt(() => Date.now() + 1_000 * this.#ahead)
     await officerAdd.run(parseInvocation(officerAdd, words), world)
+    // The node learns of it from the relay's directory log.
+    while ((await this.api(member).signInCode()) !== "ok") await pause(lookMs)
   }
 
   api(member: string): NodeApi {

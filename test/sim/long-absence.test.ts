@@ -38,6 +38,7 @@ test(
     lab.moveClock(daysOff * 86_400)
     await lab.start()
     await lab.linked()
+    expect(await lab.api("FR").signInCode()).toBe("key-expired")
     for (const member of ["FR", "JP"]) await lab.renewOfficer(member)
     await exchange("FR", "JP", "after")
     await exchange("JP", "FR", "and back")
