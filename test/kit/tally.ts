@@ -1,11 +1,18 @@
 // Two test runners, one count: the last line of `.ci/run`.
 
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 
 type Tally = { readonly passed: number; readonly failed: number; readonly skipped: number }
 
+const unitReport = "dist/test/vitest.json"
+const processReport = "dist/test/e2e.tap"
+
+/** A runner that an earlier failure kept from starting. */
+const notRun: Tally = { passed: 0, failed: 1, skipped: 0 }
+
 function unitTally(): Tally {
-  const report = JSON.parse(readFileSync("dist/test/vitest.json", "utf8")) as {
+  if (!existsSync(unitReport)) return notRun
+  const report = JSON.parse(readFileSync(unitReport, "utf8")) as {
     readonly numPassedTests: number
     readonly numFailedTests: number
     readonly numPendingTests: number
@@ -20,10 +27,11 @@ function unitTally(): Tally {
 
 /** Node's runner ends its report with `# pass 12`, `# fail 0` and so on; what stands above is of single files. */
 function processTally(): Tally {
-  const report = readFileSync("dist/test/e2e.tap", "utf8")
+  if (!existsSync(processReport)) return notRun
+  const report = readFileSync(processReport, "utf8")
   const count = (word: string): number => {
     const found = [...report.matchAll(new RegExp(`^# ${word} (?<count>\\d+)$`, "gmu"))].at(-1)
-    if (found === undefined) throw new Error(`dist/test/e2e.tap does not say how many ${word}`)
+    if (found === undefined) throw new Error(`${processReport} does not say how many ${word}`)
     return Number(found.groups?.["count"])
   }
   return {
