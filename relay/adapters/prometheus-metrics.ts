@@ -59,8 +59,9 @@ export function createPrometheusMetrics(facts: {
   )
   const depth = new Gauge({
     name: "chappe_relay_queue_items",
-    help: "Items waiting, by queue (m: a member here, f: towards a relay, w: in a relay's custody, x: set aside)",
-    labelNames: ["queue"],
+    // By sort only: anybody may read this page, and who has mail waiting is nobody's business.
+    help: "Items waiting, by sort (m: for members here, f: towards relays, w: in a relay's custody, x: set aside)",
+    labelNames: ["sort"],
     registers,
   })
   const links = new Gauge({ name: "chappe_relay_links", help: "Peers linked now", registers })
@@ -73,7 +74,7 @@ export function createPrometheusMetrics(facts: {
     },
     async text() {
       depth.reset()
-      for (const [queue, { items }] of facts.depths()) depth.set({ queue }, items)
+      for (const [queue, { items }] of facts.depths()) depth.inc({ sort: queue.slice(0, 1) }, items)
       links.set(facts.links())
       return registry.metrics()
     },
