@@ -40,14 +40,16 @@ export class Expiry {
     const { now } = network
     const limit = relayLimits.sweepItems
     const due = await store.range({ gte: recordKey("due"), lt: recordKey("due", u32(now)), limit })
-    for (const { key } of due)
-      await committer.commit(async (draft) => {
+    for (const { key } of due) {
+      const isEnded = await committer.commit(async (draft) => {
         // The log must be able to tell of it; else it waits.
-        if (draft.facts.time === undefined) return () => undefined
+        if (draft.facts.time === undefined) return () => false
         await this.#end(draft, key)
         draft.delete(key)
-        return () => undefined
+        return () => true
       })
+      if (!isEnded) return false
+    }
     if (now - this.#sweptAt > relayLimits.uploadKeepSeconds / 24) {
       this.#sweptAt = now
       await this.#sweepUploads(now)

@@ -156,6 +156,15 @@ export class Following {
         // Without a time nothing can be logged: asked before the first change.
         if (draft.facts.time === undefined) throw new ChappeError("clock")
         for (const item of some) {
+          let id: Uint8Array
+          try {
+            id = directory.idOf(item.kind, item.statement)
+          } catch (cause) {
+            // Its relay should not have taken it; nobody else reads it either.
+            if (!(cause instanceof ChappeError)) throw cause
+            journal.warn("statement-refused", { origin, index: item.index, code: cause.code })
+            continue
+          }
           try {
             desk.apply(draft, item)
           } catch (cause) {
@@ -163,7 +172,6 @@ export class Following {
             if (!(cause instanceof ChappeError)) throw cause
             journal.warn("statement-refused", { origin, index: item.index, code: cause.code })
           }
-          const id = directory.idOf(item.kind, item.statement)
           if (!directory.has(id)) continue
           directory.place(origin, item.index, id)
           draft.put(idRecord, recordKey("placed", framed(origin), position(item.index)), id)

@@ -64,12 +64,16 @@ export class Forwards {
       if (directory.member(node) === undefined)
         throw new ChappeError("unknown-recipient", `${node} is not a member`)
     if (!hasRoom()) throw new ChappeError("busy", "the disk has no room for new mail")
-    for (const { hash, length } of forward.attachments)
-      if (!(await this.#parts.attachments.isWhole(hash, length)))
-        throw new ChappeError("attachments-missing", `attachment ${toHex(hash)} is not whole here`)
+    await this.#judgeAttachments(forward)
     return committer.commit(async (draft) => this.#accept(draft, peer, forward, read, leaves), {
       bodyBytes: forward.body.length,
     })
+  }
+
+  async #judgeAttachments({ attachments }: Forward): Promise<void> {
+    for (const { hash, length } of attachments)
+      if (!(await this.#parts.attachments.isWhole(hash, length)))
+        throw new ChappeError("attachments-missing", `attachment ${toHex(hash)} is not whole here`)
   }
 
   async #accept(
@@ -83,6 +87,8 @@ export class Forwards {
     const { messageId, header } = read
     const { core } = header
     const { time } = draft
+    // Another message's end may have taken them away meanwhile.
+    await this.#judgeAttachments(forward)
     const recipients: HeldRecipient[] = []
     for (const [i, { node }] of leaves.entries()) {
       const slice = await draft.get(sliceRecord, sliceKey(messageId, node))

@@ -46,7 +46,7 @@ export type SubmitParts = {
 
 export class Submits {
   readonly #parts: SubmitParts
-  /** By messageId: the same envelope twice at once is admitted once. */
+  /** By peer and messageId: the same envelope twice at once is admitted once. */
   readonly #inFlight = new Map<string, Promise<Acceptance>>()
 
   constructor(parts: SubmitParts) {
@@ -56,7 +56,7 @@ export class Submits {
   /** The stored answer for a known message. Refused: every code of the admission. */
   async take(peer: string, submit: Submit): Promise<Acceptance> {
     const read = readEnvelope(submit)
-    const name = toHex(read.messageId)
+    const name = `${peer} ${toHex(read.messageId)}`
     const underway = this.#inFlight.get(name)
     if (underway !== undefined) return underway
     const taken = this.#take(peer, submit, read)
