@@ -67,6 +67,14 @@ describe("a channel", () => {
   })
 })
 
+test("a channel remembers 1,024 gaps, also when a late message parts one of them", () => {
+  let channel: ChannelIn = newChannel
+  for (let seq = 4; seq <= 4 * 1_024; seq += 4)
+    channel = settled(passedOver(channel, seq), place(seq, 0), id(1))
+  expect(channel.missing).toHaveLength(1_024)
+  expect(settled(channel, place(4_094, 0), id(2)).missing).toHaveLength(1_024)
+})
+
 describe("the ladder", () => {
   test("only rises, and what a person did outranks relays", () => {
     for (const [i, lower] of rungs.entries())

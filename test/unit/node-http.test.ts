@@ -1,6 +1,7 @@
 // The officers' interface: who may, in which form, and what is written down before it is answered.
 
-import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { request } from "node:http"
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { deskRoutes } from "../../node/adapters/http-desk-routes.ts"
 import { mailRoutes } from "../../node/adapters/http-mail-routes.ts"
 import { type HttpServer, makeHttpServer } from "../../node/adapters/http-server.ts"
@@ -133,6 +134,24 @@ describe("default deny", () => {
     expect((await call("FR", token, "DELETE", "/v1/sessions/current")).status).toBe(204)
     expect(await call("FR", token, "GET", "/v1/inbox")).toEqual(refusal(401, "unauthenticated"))
   })
+})
+
+test("on loopback a foreign name is refused, whoever asks; addresses and localhost are its own", async () => {
+  const { server } = part("JP")
+  const port = await server.listen({ host: "127.0.0.1", port: 0 })
+  const over = async (host: string): Promise<number> =>
+    await new Promise((resolve, reject) => {
+      request(`${port}/livez`, { headers: { host } }, (answer) => {
+        answer.resume()
+        resolve(answer.statusCode ?? 0)
+      })
+        .on("error", reject)
+        .end()
+    })
+  expect(await over("evil.example:80")).toBe(403)
+  expect(await over("127.0.0.1.evil.example")).toBe(403)
+  for (const host of ["localhost:7440", "fr.localhost", "127.0.0.1:7440", "[::1]:7440"])
+    expect(await over(host)).toBe(200)
 })
 
 describe("forms", () => {
@@ -358,6 +377,23 @@ describe("mail", () => {
     await hub1.deliver()
     expect(JSON.parse(await next())).toMatchObject({ subject: "two" })
     end.abort()
+  })
+
+  test("ends for who follows once the officer's key has ended", async () => {
+    const { node, server } = part("JP")
+    await send("FR", { to: ["JP"], subject: "one" })
+    await hub1.deliver()
+    const token = await signIn("JP")
+    const address = await server.listen({ host: "127.0.0.1", port: 0 })
+    const response = await fetch(`${address}/v1/inbox/stream`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    await part("FR").node.send({ subject: "not for a revoked officer" })
+    await settle()
+    vi.spyOn(node.core.directory, "isRevokedAnywhere").mockReturnValue(true)
+    await hub1.deliver()
+    expect(await node.subjects()).toEqual(["one", "not for a revoked officer"])
+    await expect(response.text()).rejects.toThrow("terminated")
   })
 })
 

@@ -6,6 +6,7 @@ import { overall } from "../../node/core/ladder.ts"
 import { traceOf } from "../../node/core/views.ts"
 import type { PlannedFailure } from "../../node/adapters/memory-record-store.ts"
 import { Evidence } from "../../node/core/evidence.ts"
+import { sha256 } from "../../keys/crypto.ts"
 import { concat } from "../../protocol/bytes.ts"
 import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
 import { type DeliverRequest, RelayDouble } from "../kit/relay-double.ts"
@@ -33,6 +34,22 @@ beforeEach(async () => {
   await fr.link(hub1)
   await jp.link(hub1)
 })
+
+const photo = Uint8Array.from({ length: 50_000 }, (_, i) => i % 251)
+
+async function upload(node: MemoryNode, plain: Uint8Array): Promise<string> {
+  const officer = node.session().officer.officer
+  return await node.core.attachments.upload(
+    {
+      officer,
+      name: "photo.png",
+      mediaType: "image/png",
+      size: plain.length,
+      sha256: sha256(plain),
+    },
+    pieces(plain),
+  )
+}
 
 async function stateOf(node: MemoryNode, id: Uint8Array): Promise<string> {
   const item = await node.core.outbox.byId(id)
@@ -77,6 +94,18 @@ describe("a message", () => {
         expect.objectContaining({ step: "opened", by: "JP/duty", recipient: "JP" }),
       ]),
     )
+  })
+
+  test("that one officer takes while another opens it stays taken", async () => {
+    const { id } = await fr.send()
+    await settle()
+    await hub1.deliver()
+    const item = await jp.core.inbox.byId(id)
+    if (item === undefined) throw new Error("nothing came")
+    const { correspondence } = jp.core
+    await correspondence.takeInCharge(jp.session(), item)
+    expect((await correspondence.opened(jp.session(), item)).state).toBe("in-charge")
+    expect((await jp.core.inbox.byId(id))?.state).toBe("in-charge")
   })
 
   test("is queued without any relay, survives a restart, and goes when one is there", async () => {
@@ -360,6 +389,73 @@ describe("what a relay bends", () => {
     expect(await jp.subjects()).toEqual(["two", "three", "one"])
   })
 
+  test("a message whose turn came while its attachment could not be had is shown in its turn later", async () => {
+    const id = await upload(fr, photo)
+    await fr.send({ subject: "one" })
+    await fr.send({ subject: "two", attachments: [id] })
+    await settle()
+    const [one, two] = hub1.mail.splice(0)
+    if (one === undefined || two === undefined) throw new Error("nothing was sent")
+    const bodies = [...hub1.bodies]
+    hub1.bodies.clear()
+    expect(await hub1.tell("JP", two.message)).toEqual({ name: "done" })
+    expect(await hub1.tell("JP", one.message)).toEqual({ name: "done" })
+    expect(await jp.subjects()).toEqual(["one"])
+    for (const [name, body] of bodies) hub1.bodies.set(name, body)
+    await jp.start()
+    await jp.link(hub1)
+    await tick(jp.core)
+    expect(await jp.subjects()).toEqual(["one", "two"])
+    expect((await jp.core.inbox.list(1, 10))[0]?.marks).toEqual([])
+    expect(jp.core.inbox.heldCount).toBe(0)
+  })
+
+  test("a held message that its relay brings again in its turn is no fork later", async () => {
+    const id = await upload(fr, photo)
+    await fr.send({ subject: "one" })
+    await fr.send({ subject: "two", attachments: [id] })
+    await settle()
+    const [one, two] = hub1.mail.splice(0)
+    if (one === undefined || two === undefined) throw new Error("nothing was sent")
+    const bodies = [...hub1.bodies]
+    hub1.bodies.clear()
+    await hub1.tell("JP", two.message)
+    await hub1.tell("JP", one.message)
+    for (const [name, body] of bodies) hub1.bodies.set(name, body)
+    await hub1.tell("JP", two.message)
+    expect(await jp.subjects()).toEqual(["one", "two"])
+    expect(jp.core.inbox.heldCount).toBe(0)
+    await jp.start()
+    await jp.link(hub1)
+    clock.move(90_000)
+    await tick(jp.core)
+    expect(jp.core.alarms.list().map(({ kind }) => kind)).not.toContain("channel-fork")
+  })
+
+  test("a directory that cannot be had now is no reason to refuse for good", async () => {
+    hub1.statements.push(...hub1.statements.slice(0, 1))
+    await fr.send()
+    await settle()
+    const [queued] = hub1.mail
+    const busy = { name: "refused", code: "not-found", final: true, retrySeconds: 0 } as const
+    hub1.refuse = (_, message) => (message.name === "directoryGet" ? busy : undefined)
+    expect(await hub1.deliver()).toMatchObject([{ code: "stale", final: false }])
+    hub1.refuse = () => undefined
+    if (queued !== undefined) await hub1.tell("JP", queued.message)
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+  })
+
+  test("directory entries that cannot be read are not kept: the node starts again", async () => {
+    const entries = [Uint8Array.of(0xc1)]
+    hub1.statements.push(...hub1.statements.slice(0, 1))
+    hub1.refuse = (_, message) =>
+      message.name === "directoryGet" ? { name: "directoryPart", size: 99, entries } : undefined
+    const link = jp.core.links.get("hub1")
+    if (link !== undefined) await refusalOf(jp.core.follower.refresh(link))
+    await jp.start()
+    expect(jp.failure).toBeUndefined()
+  })
+
   test("a copy of the sender's node that gives another message the same place", async () => {
     const twin = new MemoryNode(world, "FR", clock)
     await twin.start()
@@ -421,19 +517,21 @@ describe("evidence", () => {
 })
 
 describe("an attachment", () => {
-  const photo = Uint8Array.from({ length: 50_000 }, (_, i) => i % 251)
-
-  async function upload(node: MemoryNode): Promise<string> {
-    const sha256 = (await import("../../keys/crypto.ts")).sha256(photo)
-    const officer = node.session().officer.officer
-    return await node.core.attachments.upload(
-      { officer, name: "photo.png", mediaType: "image/png", size: photo.length, sha256 },
-      pieces(photo),
-    )
-  }
+  test("that its relay never finds right is not sent in a circle", async () => {
+    const video = new Uint8Array(300_000)
+    let puts = 0
+    hub1.refuse = (_, message) => {
+      if (message.name !== "bodyPut") return undefined
+      puts += 1
+      return { name: "bodyHave", offset: message.offset === 0 ? message.part.length : 0 }
+    }
+    await fr.send({ attachments: [await upload(fr, video)] })
+    await settle()
+    expect(puts).toBe(2)
+  })
 
   test("arrives with its message, byte for byte", async () => {
-    const id = await upload(fr)
+    const id = await upload(fr, photo)
     const sent = await fr.send({ attachments: [id] })
     await settle()
     await hub1.deliver()
@@ -447,7 +545,7 @@ describe("an attachment", () => {
   })
 
   test("that the relay gives otherwise is not taken, and the message waits", async () => {
-    const id = await upload(fr)
+    const id = await upload(fr, photo)
     await fr.send({ attachments: [id] })
     await settle()
     for (const [name, body] of hub1.bodies) hub1.bodies.set(name, flipped(body, 1_000))
