@@ -93,7 +93,9 @@ export class NodeApi {
 
   async #attempt(method: string, path: string, body: unknown): Promise<Json | undefined> {
     try {
-      this.#session ??= await this.#signIn()
+      // A node that was just started may not know its officers yet.
+      this.#session ??= await this.#signIn().catch(() => undefined)
+      if (this.#session === undefined) return undefined
       const { url, token } = this.#session
       const response = await fetch(`${url}${path}`, {
         method,
