@@ -7,6 +7,7 @@ import t from "tap"
 import { chappe, chappeJson, errorCode } from "../kit/command.ts"
 import { Lab } from "../kit/lab.ts"
 
+t.setTimeout(0)
 const lab = await Lab.init("--members", "FR,JP", "--relays", "2")
 await lab.up()
 t.teardown(() => lab.end())

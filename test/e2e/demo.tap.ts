@@ -6,6 +6,8 @@ import { chappe } from "../kit/command.ts"
 
 const outcome = await chappe(["demo", "--exit", "--json"])
 
+t.setTimeout(0)
+
 await t.test("the fictional case is played to its end", async (t) => {
   t.equal(outcome.code, 0, outcome.stderr)
   const scenes = outcome.lines.filter((line) => line["event"] === "scene")

@@ -73,9 +73,16 @@ export async function onDisk(dir: string, canaries: readonly string[]): Promise<
     const name = Buffer.from(item.name)
     for (const canary of canaries) if (holds(name, spellings(canary))) found.add(canary)
     if (!item.isFile()) continue
-    for (const canary of await inFile(join(item.parentPath, item.name), canaries)) found.add(canary)
+    const file = join(item.parentPath, item.name)
+    for (const canary of await inFile(file, canaries).catch(noneIfGone)) found.add(canary)
   }
   return [...found]
+}
+
+/** A temporary file may be renamed while the search goes on: it is found under its new name next time. */
+function noneIfGone(error: unknown): readonly string[] {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return []
+  throw error
 }
 
 async function inFile(file: string, canaries: readonly string[]): Promise<readonly string[]> {
