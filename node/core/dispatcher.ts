@@ -19,6 +19,7 @@ import type { Outbox } from "./outbox.ts"
 import type { ActiveEnvelope } from "./outbox-records.ts"
 import type { Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
+import type { Records } from "./records.ts"
 
 const nothing = (): void => undefined
 
@@ -33,6 +34,7 @@ export class Dispatcher {
   readonly #directory: Directory
   readonly #links: LinkTable
   readonly #outbox: Outbox
+  readonly #records: Records
   readonly #statements: LogStatements
   readonly #bodies: BodyTransfer
   readonly #proofs: Proofs
@@ -48,6 +50,7 @@ export class Dispatcher {
     readonly directory: Directory
     readonly links: LinkTable
     readonly outbox: Outbox
+    readonly records: Records
     readonly statements: LogStatements
     readonly bodies: BodyTransfer
     readonly proofs: Proofs
@@ -59,6 +62,7 @@ export class Dispatcher {
     this.#directory = options.directory
     this.#links = options.links
     this.#outbox = options.outbox
+    this.#records = options.records
     this.#statements = options.statements
     this.#bodies = options.bodies
     this.#proofs = options.proofs
@@ -220,14 +224,19 @@ export class Dispatcher {
       this.#log.info("custody", { id: toHex(messageId), relay: link.relay })
     } catch (cause) {
       if (cause instanceof Refused && cause.isFinal)
-        await this.#refusedForGood(item, cause, made, messageId)
+        await this.#refusedForGood(link, item, cause, made, messageId)
       if (cause instanceof ChappeError && cause.code === "entry")
         await this.#alarms.raise("evidence-refused", `${link.relay} ${toHex(messageId)}`)
       throw cause
     }
   }
 
+  /**
+   * The number at this relay is used up. The message itself is refused only when no relay keeps it and
+   * none is left to ask: one relay alone must not be able to end it.
+   */
   async #refusedForGood(
+    link: RelayLink,
     item: { readonly recipients: readonly { readonly member: string }[] },
     refusal: Refused,
     made: Parameters<LogStatements["answered"]>[0],
@@ -235,6 +244,10 @@ export class Dispatcher {
   ): Promise<void> {
     const rung = { name: "rejected", at: this.#clock.now(), reason: refusal.code } as const
     let changes = this.#statements.answered(made, messageId, null)
+    const tried = this.#attempts.get(toHex(messageId))?.tried ?? []
+    const next = this.#links.first(new Set([...tried, link.relay]))
+    if (next !== undefined || this.#outbox.isInCustody(messageId))
+      return await this.#records.commit(changes)
     for (const { member } of item.recipients) {
       await this.#outbox.reached(messageId, member, rung, changes)
       changes = []

@@ -21,6 +21,8 @@ import {
   receiptSteps,
   stepName,
 } from "../../protocol/receipt.ts"
+import { decodeHeader } from "../../protocol/envelope.ts"
+import { limits } from "../../protocol/limits.ts"
 import { nodeLimits } from "../limits.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
 import { rungOf } from "./ladder.ts"
@@ -110,6 +112,7 @@ export class Evidence {
     const receipt = decodeReceipt(opened.receipt)
     await this.#verify(link, receipt, opened)
     const step = stepName(receipt.step)
+    if (step === "expired") await this.#requireTimeOver(receipt.messageId)
     const rung = rungOf(step)
     const name = toHex(receipt.messageId)
     const key = `${name}/${numberKey(receipt.step)}/${receipt.recipientNode}/${toHex(receipt.keyId)}`
@@ -129,6 +132,15 @@ export class Evidence {
     const isResealed = await this.#outbox.reached(messageId, recipientNode, reached, changes)
     this.#log.info("evidence", { id: name, step, recipient: recipientNode })
     if (isResealed) this.#reseal(messageId, link)
+  }
+
+  /** A relay that gives up early must not stop the sender. Refused: `signature`. */
+  async #requireTimeOver(messageId: Uint8Array): Promise<void> {
+    const head = await this.#outbox.headOf(messageId)
+    if (head === undefined) return
+    const { expires } = decodeHeader(head.header).core
+    if (this.#clock.now() + limits.clockSkewSecondsMax < expires)
+      throw new ChappeError("signature", "a relay calls a message expired before its time")
   }
 
   #wantProof(acceptance: Acceptance | null, opened: OpenedItem) {

@@ -141,6 +141,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     directory,
     links,
     outbox,
+    records,
     statements,
     bodies,
     proofs,

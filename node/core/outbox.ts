@@ -147,6 +147,11 @@ export class Outbox {
     return [...this.#activeById.values()]
   }
 
+  /** Whether a relay has promised to keep it, and a recipient still waits. */
+  isInCustody(messageId: Uint8Array): boolean {
+    return (this.#activeById.get(toHex(messageId))?.custodians.length ?? 0) > 0
+  }
+
   get activeCount(): number {
     return this.#activeById.size
   }

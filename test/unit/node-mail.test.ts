@@ -56,7 +56,7 @@ async function stateOf(node: MemoryNode, id: Uint8Array): Promise<string> {
   return item === undefined ? "none" : overall(item.recipients.map(({ rung }) => rung))
 }
 
-const refused = (code: string) => ({ name: "refused", code, final: true, retrySeconds: 0 })
+const refused = (code: string) => ({ name: "refused", code, final: true, retrySeconds: 0 }) as const
 
 describe("a message", () => {
   test("is in custody, then shown, then its receipt comes back", async () => {
@@ -163,6 +163,25 @@ describe("a message", () => {
     await hub1.deliver()
     expect(await br.subjects()).toEqual(["Both"])
     expect(await jp.subjects()).toEqual(["Both"])
+  })
+
+  test("that one relay refuses for good goes through the next", async () => {
+    await fr.link(hub2)
+    const [home, next] = fr.core.directory.homes("FR")[0] === "hub1" ? [hub1, hub2] : [hub2, hub1]
+    home.refuse = (_, { name }) => (name === "submit" ? refused("size") : undefined)
+    const { id } = await fr.send({ subject: "Not ended by one relay" })
+    await settle()
+    expect(next.mail).toHaveLength(1)
+    expect(await stateOf(fr, id)).toBe("custody")
+  })
+
+  test("that every relay refuses for good is rejected, with the reason", async () => {
+    for (const hub of [hub1, hub2])
+      hub.refuse = (_, { name }) => (name === "submit" ? refused("size") : undefined)
+    await fr.link(hub2)
+    const { id } = await fr.send({ subject: "Nobody takes it" })
+    await settle()
+    expect(await stateOf(fr, id)).toBe("rejected")
   })
 
   test("that expired before any relay took it says so", async () => {
