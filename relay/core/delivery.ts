@@ -43,7 +43,10 @@ export type DeliveryParts = {
   readonly journal: Journal
 }
 
-type LaneState = { cursor: number; unanswered: number; isEmpty: boolean }
+/** `sent`: resolves once everything before has been handed to the link. */
+type LaneState = { cursor: number; unanswered: number; isEmpty: boolean; sent: Promise<void> }
+/** A place in the lane: items are read side by side, and still leave in their order. */
+type Turn = { readonly before: Promise<void>; readonly end: () => void }
 type Placed = { readonly lane: number; readonly position: number; readonly item: QueueItem }
 type WholeMessage = { readonly record: MessageRecord; readonly body: Uint8Array }
 
@@ -67,7 +70,7 @@ export class Delivery {
     this.#peer = peer
     this.#queue = queueOf(peer)
     for (const lane of queueLanes)
-      this.#lanes.set(lane, { cursor: 0, unanswered: 0, isEmpty: false })
+      this.#lanes.set(lane, { cursor: 0, unanswered: 0, isEmpty: false, sent: Promise.resolve() })
   }
 
   /** Something new waits, or there is room again. */
@@ -150,11 +153,15 @@ export class Delivery {
     const bytes = bytesOf(placed.item)
     state.unanswered += 1
     this.#unansweredBytes += bytes
-    this.#send(placed)
+    const before = state.sent
+    const { sent, end } = newTurn()
+    state.sent = sent
+    this.#send(placed, { before, end })
       .catch((cause: unknown) => {
         this.#failed(placed, cause)
       })
       .finally(() => {
+        end()
         state.unanswered -= 1
         this.#unansweredBytes -= bytes
         this.#pump()
@@ -186,16 +193,17 @@ export class Delivery {
     if (placed?.position === position) this.#start(placed, state)
   }
 
-  async #send(placed: Placed): Promise<void> {
+  async #send(placed: Placed, turn: Turn): Promise<void> {
     const { item } = placed
     switch (item.name) {
       case "evidence":
       case "control":
+        turn.end()
         await this.#sendSmall(placed, item)
         return
       case "message":
-        if (this.#peer.role === "node") await this.#deliver(placed, item)
-        else await this.#forward(placed, item)
+        if (this.#peer.role === "node") await this.#deliver(placed, item, turn)
+        else await this.#forward(placed, item, turn)
     }
   }
 
@@ -224,14 +232,16 @@ export class Delivery {
   async #deliver(
     placed: Placed,
     { messageId, nodes }: Extract<QueueItem, { readonly name: "message" }>,
+    turn: Turn,
   ): Promise<void> {
     const [node = ""] = nodes
     const whole = await this.#message(messageId)
     const slice = await this.#slice(messageId, node)
     if (whole === undefined || slice === undefined) return
     const { record, body } = whole
+    await turn.before
     try {
-      const answer = await this.#peer.request(lanesOf(placed.lane), {
+      const asked = this.#peer.request(lanesOf(placed.lane), {
         name: "deliver",
         header: record.header,
         auth: record.auth,
@@ -240,7 +250,8 @@ export class Delivery {
         attachments: record.attachments,
         body,
       })
-      expectAnswer(answer, "done")
+      turn.end()
+      expectAnswer(await asked, "done")
       this.#parts.metrics.count("chappe_relay_deliveries_total")
     } catch (cause) {
       if (!(cause instanceof Refusal) || !cause.isFinal) throw cause
@@ -277,6 +288,7 @@ export class Delivery {
   async #forward(
     { lane }: Placed,
     { messageId, nodes }: Extract<QueueItem, { readonly name: "message" }>,
+    turn: Turn,
   ): Promise<void> {
     const whole = await this.#message(messageId)
     if (whole === undefined) return
@@ -288,10 +300,13 @@ export class Delivery {
       slice === undefined ? [] : [{ node, slice }],
     )
     if (slices.length === 0) return
+    // What has attachments lets others pass while they go over.
+    if (record.attachments.length > 0) turn.end()
     for (const attachment of record.attachments) await this.#push(attachment)
+    if (record.attachments.length === 0) await turn.before
     let custody: LinkMessage<"custody">
     try {
-      const answer = await this.#peer.request(lanesOf(lane), {
+      const asked = this.#peer.request(lanesOf(lane), {
         name: "forward",
         header: record.header,
         auth: record.auth,
@@ -300,7 +315,8 @@ export class Delivery {
         attachments: record.attachments,
         body,
       })
-      custody = expectAnswer(answer, "custody")
+      turn.end()
+      custody = expectAnswer(await asked, "custody")
     } catch (cause) {
       if (!(cause instanceof Refusal) || !cause.isFinal) throw cause
       const refused = slices.map(({ node }) => node)
@@ -389,6 +405,12 @@ export class Delivery {
       throw new ChappeError("tampered", `the body of ${toHex(messageId)} is not what was stored`)
     return { record, body }
   }
+}
+
+function newTurn(): { readonly sent: Promise<void>; readonly end: () => void } {
+  const ends: (() => void)[] = []
+  const sent = new Promise<void>((resolve) => ends.push(resolve))
+  return { sent, end: () => ends.forEach((end) => end()) }
 }
 
 function lanesOf(lane: number): LinkLane {
