@@ -8,7 +8,7 @@ const relayForm = /^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?$/u
 const officerForm = /^[A-Z][A-Z0-9-]{0,31}\/[a-z0-9.-]{1,32}$/u
 const contentTypeForm = /^[a-z]+(?:\/[a-z0-9-]+)*$/u
 const originForm = /^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?\/[a-z0-9./]{1,64}$/u
-const codeForm = /^[a-z]+(?:-[a-z]+)*$/u
+const codeForm = /^[a-z]+(?:[-_][a-z]+)*$/u
 const capabilityForm = /^[a-z]+(?:\/[a-z0-9-]+)+$/u
 
 /** A member, known by its node's name: `FR`, `HQ`. */
@@ -44,4 +44,9 @@ export function isRelayName(name: string): boolean {
 
 export function isOfficerId(name: string): boolean {
   return officerForm.test(name)
+}
+
+/** A reason: an error code, or a word of the police domain such as `law_forbids`. */
+export function isCodeName(name: string): boolean {
+  return name.length <= limits.reasonBytesMax && codeForm.test(name)
 }

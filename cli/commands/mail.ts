@@ -221,7 +221,7 @@ export const refuse: Command = {
   arguments: [idArgument],
   options: [
     ...nodeOptions,
-    { name: "reason", value: "R", needed: true, help: "a word or two, such as not-competent" },
+    { name: "reason", value: "R", needed: true, help: "a word or two, such as not_competent" },
   ],
   examples: [],
   async run(input, world) {

@@ -9,6 +9,7 @@ import { signChain } from "../../keys/statements.ts"
 import { type Role, roleNames } from "../../protocol/capability.ts"
 import { toHex } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
+import { isCodeName } from "../../protocol/names.ts"
 import { memberNameIn, openMemberChain, rootOptions } from "../ceremony/member-chain.ts"
 import type { Argument, Command, Option } from "../command.ts"
 import { formatTime } from "../duration.ts"
@@ -191,8 +192,7 @@ export const officerRevoke: Command = {
   async run(input, world) {
     const officer = officerName(input.argument("NAME"))
     const reason = input.text("reason") ?? "revoked"
-    if (!/^[a-z]+(?:-[a-z]+)*$/u.test(reason))
-      throw new ChappeError("usage", "--reason is a word of a-z and hyphens")
+    if (!isCodeName(reason)) throw new ChappeError("usage", "--reason is a word of a-z and hyphens")
     if (input.text("root") === undefined) {
       const answer = await asOfficer(
         input,

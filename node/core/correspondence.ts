@@ -26,6 +26,7 @@ import {
   messageIdOf,
 } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
+import { isCodeName } from "../../protocol/names.ts"
 import { limits } from "../../protocol/limits.ts"
 import { sha256 } from "../../keys/crypto.ts"
 import type { Attachments } from "./attachments.ts"
@@ -246,8 +247,8 @@ export class Correspondence {
   /** `reason`: a code, told to the sender sealed. Refused: `not-ready` once it was answered or refused. */
   async refuse(session: Session, item: InboxItem, reason: string): Promise<InboxItem> {
     requireCapability(session, "take/charge")
-    if (!/^[a-z]+(?:-[a-z]+)*$/u.test(reason) || reason.length > limits.reasonBytesMax)
-      throw new ChappeError("usage", "a reason is a code such as not-competent")
+    if (!isCodeName(reason))
+      throw new ChappeError("usage", "a reason is a code such as not_competent")
     this.#requireState(item, ["new", "opened", "in-charge"])
     const receipt = { step: "refused", reason, ref: null } as const
     return await this.#inbox.advance(item, "refused", { ...receipt, by: session.officer.officer })

@@ -352,7 +352,7 @@ describe("mail", () => {
       refusal(400, "usage"),
     )
     expect(
-      (await call("JP", token, "POST", `${url}/refuse`, { reason: "not-competent" })).body,
+      (await call("JP", token, "POST", `${url}/refuse`, { reason: "not_competent" })).body,
     ).toMatchObject({
       state: "refused",
     })

@@ -7,7 +7,7 @@ import { connect } from "node:tls"
 import { afterEach, describe, expect, test } from "vitest"
 import { DirectorySource } from "../../audit/adapters/directory-source.ts"
 import { verifiers } from "../../audit/double-check.ts"
-import { auditRelay } from "../../audit/relay-audit.ts"
+import { type AuditReport, auditRelay } from "../../audit/relay-audit.ts"
 import { type LinkCertificate, makeLinkCertificate } from "../../keys/link-certificate.ts"
 import { auditorMessage, formatAuditorAuthorization } from "../../protocol/auditor-authorization.ts"
 import { toBase64, toHex, utf8 } from "../../protocol/bytes.ts"
@@ -58,6 +58,27 @@ async function told(node: TestNode, ...steps: readonly string[]): Promise<readon
 async function receipt(node: TestNode, relay: string, messageId: Uint8Array): Promise<void> {
   const receipts = node.receipts(relay, [{ messageId, to: "FR" }])
   expect((await node.link(relay).request(5, receipts)).name).toBe("accepted")
+}
+
+/** hub1's logs, as an auditor sees a copy of them. */
+async function audited(
+  world: World,
+): Promise<{ readonly report: AuditReport; readonly findings: readonly string[] }> {
+  const findings: string[] = []
+  const report = await auditRelay({
+    sourceOf: (prefix) => new DirectorySource(join(stage.place("hub1").dir, "log", prefix)),
+    relay: "hub1",
+    anchor: world.anchor,
+    since: new Map(),
+    sample: 4,
+    liveAt: undefined,
+    handedIn: [],
+    verifiers,
+    onFinding: ({ code, message }) => findings.push(`${code} ${message}`),
+    onProgress: () => undefined,
+    onLog: () => undefined,
+  })
+  return { report, findings }
 }
 
 describe("one relay", () => {
@@ -346,20 +367,7 @@ describe("the logs", () => {
       await untilPublished(jp, world)
       await relay.stop()
     }
-    const findings: string[] = []
-    const report = await auditRelay({
-      sourceOf: (prefix) => new DirectorySource(join(stage.place("hub1").dir, "log", prefix)),
-      relay: "hub1",
-      anchor: world.anchor,
-      since: new Map(),
-      sample: 4,
-      liveAt: undefined,
-      handedIn: [],
-      verifiers,
-      onFinding: ({ code, message }) => findings.push(`${code} ${message}`),
-      onProgress: () => undefined,
-      onLog: () => undefined,
-    })
+    const { report, findings } = await audited(world)
     expect(findings).toEqual([])
     expect(report.verdict).toBe("ok")
     expect(Math.min(...report.logs.map(({ size }) => size))).toBeGreaterThan(30)
@@ -394,20 +402,7 @@ describe("the logs", () => {
     const again = await stage.start("hub1", { clock })
     await again.stop()
 
-    const findings: string[] = []
-    const report = await auditRelay({
-      sourceOf: (prefix) => new DirectorySource(join(stage.place("hub1").dir, "log", prefix)),
-      relay: "hub1",
-      anchor: world.anchor,
-      since: new Map(),
-      sample: 4,
-      liveAt: undefined,
-      handedIn: [],
-      verifiers,
-      onFinding: ({ code, message }) => findings.push(`${code} ${message}`),
-      onProgress: () => undefined,
-      onLog: () => undefined,
-    })
+    const { report, findings } = await audited(world)
     expect(findings).toEqual([])
     expect(report.logs.map(({ origin }) => origin)).toContain(next)
   })

@@ -1,56 +1,18 @@
 // The whole envelope of the reference page: fixed seeds, every figure frozen.
 
 import { expect, test } from "vitest"
-import { batchBlind, draftContent, draftIdentity, sealEnvelope } from "../../keys/seal-envelope.ts"
 import { signBatch } from "../../keys/batch-signer.ts"
 import { sha256 } from "../../keys/crypto.ts"
-import { dayKeyPair, newPrekeyPeriod } from "../../keys/prekey-period.ts"
-import { signingKey } from "../../keys/signing-key.ts"
-import { kemKeyPair } from "../../keys/sodium.ts"
+import { batchBlind } from "../../keys/seal-envelope.ts"
 import { toHex } from "../../protocol/bytes.ts"
-import { contentPae, coreBytes, decodeHeader } from "../../protocol/envelope.ts"
 import { commitmentOf, logStatementBody } from "../../protocol/entry.ts"
+import { coreBytes, decodeHeader } from "../../protocol/envelope.ts"
+import { frozenMessage } from "../kit/frozen-message.ts"
 
 const fill = (byte: number, length = 32): Uint8Array => new Uint8Array(length).fill(byte)
 
-function frozen() {
-  const node = signingKey("node", fill(1))
-  const officer = signingKey("officer", fill(2))
-  const random = (): Uint8Array => fill(0x23, 64)
-  const draft = {
-    type: "message/text",
-    officer: "FR/o1",
-    created: 1_800_000_000,
-    nodes: ["BR", "KE"],
-    document: "hello",
-  }
-  const id = draftIdentity(fill(0x20), random, draft)
-  const content = draftContent("FR", id, draft)
-  const br = dayKeyPair(newPrekeyPeriod(0, fill(3)), 0)
-  if (br === undefined) throw new Error("no key")
-  const sealed = sealEnvelope({
-    sender: { node: "FR", keyId: node.keyId, incarnation: 1 },
-    hedgeSecret: fill(0x20),
-    random,
-    id,
-    content,
-    officerSig: officer.sign(contentPae(content)),
-    officerKeyId: officer.keyId,
-    created: 1_800_000_060,
-    expires: 1_800_086_400,
-    precedence: 3,
-    recipients: [
-      { node: "BR", kemKey: br.publicKey, channelSeq: 1, channelPrev: fill(0) },
-      { node: "KE", kemKey: kemKeyPair(fill(0x21)).publicKey, channelSeq: 7, channelPrev: fill(0x22) },
-    ],
-    checkpoint: { size: 0, root: sha256(new Uint8Array(0)) },
-    room: null,
-  })
-  return { node, id, content, sealed }
-}
-
 test("the frozen envelope seals to the same bytes", () => {
-  const { id, content, sealed } = frozen()
+  const { id, content, sealed } = frozenMessage()
   expect(toHex(id)).toBe("21a80c8644f1f91c81391e1d47d05873")
   expect(content.length).toBe(61)
   expect(toHex(sealed.contentCommitKey)).toBe(
@@ -70,7 +32,7 @@ test("the frozen envelope seals to the same bytes", () => {
 })
 
 test("its batch of one and its log commitment are the frozen ones", () => {
-  const { node, sealed } = frozen()
+  const { node, sealed } = frozenMessage()
   const { root } = signBatch("FR", node, [{ id: sealed.messageId, blind: fill(0x25, 16) }])
   expect(toHex(root)).toBe("44d5a31356cec8ebcc84e070319955ee11d5d21cc41284b4028ae2e48cc6a5c6")
   const commit = commitmentOf(sha256, fill(0x24), sealed.messageId)
