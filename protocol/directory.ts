@@ -116,7 +116,8 @@ export class Directory {
 
   /**
    * Takes a statement in, once. Refused: `statement`, `roster`, `chain-gap`, `chain-fork`,
-   * `roster-fork`, `signature`, `possession`, `key-form`, `unknown-member`; forks are kept as evidence.
+   * `roster-fork`, `signature`, `possession`, `key-form`, `key-ended`, `unknown-member`; forks are kept as
+   * evidence.
    */
   apply(kind: StatementKind, statement: Uint8Array): Applied {
     const id = this.idOf(kind, statement)
@@ -299,8 +300,10 @@ export class Directory {
       key.forked = true
       this.#fork("node-chain", rival, input)
     }
-    if (item.at < key.notBefore || item.at > key.notAfter || !this.#stands(station, key))
+    if (item.at < key.notBefore || item.at > key.notAfter)
       throw new ChappeError("statement", `${station.name}: the signing key is not valid`)
+    if (!this.#stands(station, key))
+      throw new ChappeError("key-ended", `${station.name}: ${item.op}`)
     this.#requireNext(input, key)
     extendNodeChain(this.#context(input), station, key, item)
     key.seq = seq

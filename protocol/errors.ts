@@ -292,6 +292,12 @@ const table = {
     "ask a supervisor to enrol a new key",
   ],
   "key-expired": [403, 1, "the key is past its last day", "rotate it: `chappe keys rotate`"],
+  "key-ended": [
+    403,
+    1,
+    "the key was revoked, or ended with its incarnation, before this was known",
+    "nothing, if the node was started anew; otherwise sign it with a key that counts",
+  ],
   passphrase: [
     401,
     1,

@@ -291,6 +291,11 @@ export class DirectoryFollower {
   }
 
   #refused(kind: StatementKind, statement: Uint8Array, error: ChappeError): void {
+    // Logs tell of a key's end at their own times: what it said just before stands in some of them.
+    if (error.code === "key-ended") {
+      this.#log.info("statement-late", { kind, name: nameOf(statement) })
+      return
+    }
     const isFork = error.code === "chain-fork" || error.code === "roster-fork"
     const name = kind === "chain" ? nameOf(statement) : kind
     this.#log.warn("statement-refused", { kind, name, code: error.code })

@@ -115,7 +115,7 @@ describe("forks", () => {
     expect(directory.forks().map(({ kind }) => kind)).toEqual(["node-chain"])
     expect(directory.stationKeyAt("FR", fr.node.keyId, "now", at).kind).toBe("invalid")
     expect(directory.stationKeyAt("FR", key.keyId, "now", at).kind).toBe("valid")
-    expect(node("link", linkBody("FR", "y"))).toBe("statement")
+    expect(node("link", linkBody("FR", "y"))).toBe("key-ended")
   })
 })
 
@@ -160,7 +160,7 @@ describe("signers", () => {
     expect(root("node", nodeBody("FR", key))).toBe(undefined)
     expect(node("link", body, [key])).toBe("chain-gap")
     directory.apply("chain", world.revocation("FR", fr.node.keyId).statement)
-    expect(node("link", body)).toBe("statement")
+    expect(node("link", body)).toBe("key-ended")
   })
 
   it("who lie are refused even where others are enough", () => {

@@ -165,7 +165,7 @@ describe("incarnations", () => {
     expect(kindAt(node.keyId, "now")).toBe("invalid")
     // What the ended incarnation says afterwards does not count, and its link keys are strangers.
     const late = chainStatement("FR", nodeChain, "link", linkBody("FR", "clone"), [node])
-    expect(codeOf(() => directory.apply("chain", late.statement))).toBe("statement")
+    expect(codeOf(() => directory.apply("chain", late.statement))).toBe("key-ended")
     expect(directory.linkOwner(world.member("FR").link.publicKey, at)).toBe(undefined)
     expect(directory.linkOwner(seededKey("link", "restored").publicKey, at)?.name).toBe("FR")
     // Its prekeys go on: the seeds are in the backup.

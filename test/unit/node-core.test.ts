@@ -27,6 +27,7 @@ import { formatNote, parseSignatureLines, signNote } from "../../protocol/signed
 import { consistencyPath, leafHash, treeRoot } from "../../protocol/tree.ts"
 import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
 import { verify } from "../../keys/ed25519.ts"
+import { chainStatement, linkBody } from "../kit/chains.ts"
 import { countingRandom } from "../kit/counting-random.ts"
 import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
 import { refusalOf } from "../kit/refusal.ts"
@@ -230,6 +231,18 @@ describe("a node", () => {
         .slice(own)
         .map(({ kind }) => kind),
     ).toEqual(["own-chain"])
+  })
+
+  test("takes no alarm from what an ended key said before another log heard of its end", async () => {
+    await fr.link(hub1)
+    const alarms = fr.core.alarms.list().length
+    const { nodeChain, node } = world.member("HQ")
+    const late = chainStatement("HQ", nodeChain, "link", linkBody("HQ", "late"), [node])
+    fr.core.follower.learn("chain", world.revocation("HQ", node.keyId).statement)
+    fr.core.follower.learn("chain", late.statement)
+    await settle()
+    expect(fr.core.alarms.list()).toHaveLength(alarms)
+    expect(fr.core.directory.has(fr.core.directory.idOf("chain", late.statement))).toBe(false)
   })
 
   test("signs its officers in by their key files, and waits after wrong secrets", async () => {
