@@ -1,6 +1,6 @@
 // The node's own chain: link keys, prekeys and enrolled officers, one statement after another. A
 // statement is stored before anybody sees it, so that a crash can never fork the chain, and goes to
-// every relay until that relay's log holds it.
+// every relay until that relay's log holds it. Stored by number, because each follows on earlier ones.
 
 import type { SigningKey } from "../../keys/signing-key.ts"
 import { signChain } from "../../keys/statements.ts"
@@ -17,7 +17,7 @@ import { ask } from "./ask.ts"
 import type { DirectoryFollower, Learned } from "./directory-follower.ts"
 import { type Identity, type OwnKey, requireSigningKey } from "./identity.ts"
 import type { Change, RelayLink } from "./ports.ts"
-import { type Records, type Table, walk } from "./records.ts"
+import { type Records, type Table, numberKey, walk } from "./records.ts"
 import { Serial } from "./serial.ts"
 
 export class OwnChain {
@@ -29,6 +29,7 @@ export class OwnChain {
   readonly #alarms: Alarms
   readonly #now: () => number
   readonly #serial = new Serial()
+  /** Hex ids. */
   readonly #own = new Set<string>()
   #loading = true
 
@@ -52,8 +53,8 @@ export class OwnChain {
 
   /** After the directory was loaded: what this node signed and no log may hold yet. */
   async load(): Promise<void> {
-    for await (const { key, item } of walk(this.#statements)) {
-      this.#own.add(key)
+    for await (const { item } of walk(this.#statements)) {
+      this.#own.add(toHex(this.#directory.idOf("chain", item)))
       this.#follower.learn("chain", item)
     }
     this.#loading = false
@@ -84,9 +85,7 @@ export class OwnChain {
       const draft = { name, seq: station.seq + 1, prev: station.head, op, at: now, head, body }
       const keys = [signing, ...(options.coSigners ?? [])]
       const { statement, id } = signChain<Op>(draft, keys)
-      const key = toHex(id)
-      this.#own.add(key)
-      await this.#records.commit([this.#statements.put(key, statement), ...(options.changes ?? [])])
+      await this.#records.commit([this.#put(id, statement), ...(options.changes ?? [])])
       this.#directory.apply("chain", statement)
       return statement
     })
@@ -94,10 +93,15 @@ export class OwnChain {
 
   /** A statement made elsewhere on purpose, as by the member's root at the console. */
   async expect(statement: Uint8Array): Promise<void> {
-    const key = toHex(this.#directory.idOf("chain", statement))
-    this.#own.add(key)
-    await this.#records.commit([this.#statements.put(key, statement)])
+    const id = this.#directory.idOf("chain", statement)
+    if (!this.#own.has(toHex(id))) await this.#records.commit([this.#put(id, statement)])
     this.#follower.learn("chain", statement)
+  }
+
+  #put(id: Uint8Array, statement: Uint8Array): Change {
+    const number = this.#own.size
+    this.#own.add(toHex(id))
+    return this.#statements.put(numberKey(number), statement)
   }
 
   /** Hands the relay every own statement that its log lacks, each after the one before it. */

@@ -27,12 +27,12 @@ import { formatNote, parseSignatureLines, signNote } from "../../protocol/signed
 import { consistencyPath, leafHash, treeRoot } from "../../protocol/tree.ts"
 import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
 import { verify } from "../../keys/ed25519.ts"
-import { chainStatement, linkBody } from "../kit/chains.ts"
+import { chainStatement, linkBody, nodeBody } from "../kit/chains.ts"
 import { countingRandom } from "../kit/counting-random.ts"
 import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
 import { refusalOf } from "../kit/refusal.ts"
 import { RelayDouble } from "../kit/relay-double.ts"
-import { World } from "../kit/world.ts"
+import { World, seededKey } from "../kit/world.ts"
 
 const at = 1_800_000_000
 const id = (number: number): Uint8Array => new Uint8Array(32).fill(number)
@@ -231,6 +231,26 @@ describe("a node", () => {
         .slice(own)
         .map(({ kind }) => kind),
     ).toEqual(["own-chain"])
+  })
+
+  test("reads its own statements again in the order in which it took them", async () => {
+    const { root, rootChain } = world.member("FR")
+    let end = { ...rootChain }
+    const ids: Uint8Array[] = []
+    for (const label of ["a", "b", "c", "d", "e", "f"]) {
+      const key = seededKey("node", label)
+      const naming = chainStatement("FR", end, "node", nodeBody("FR", key), [root])
+      const own = { seq: -1, prev: naming.id }
+      const linking = chainStatement("FR", own, "link", linkBody("FR", label), [key])
+      for (const { statement, id: made } of [naming, linking]) {
+        await fr.core.enrolment.publish(statement)
+        ids.push(made)
+      }
+      end = { seq: end.seq + 1, prev: naming.id }
+    }
+    await fr.start()
+    expect(ids.every((made) => fr.core.directory.has(made))).toBe(true)
+    expect(fr.core.alarms.list()).toEqual([])
   })
 
   test("takes no alarm from what an ended key said before another log heard of its end", async () => {
