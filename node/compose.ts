@@ -1,11 +1,13 @@
 // Connects a node: its folder, its records, its links, its officers' interface. Only wiring; what it
 // decides stands in core/.
 
+import { existsSync } from "node:fs"
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { assertKnownAnswers } from "../keys/known-answers.ts"
 import { decodeDirectoryBundle } from "../protocol/directory-bundle.ts"
 import { ChappeError } from "../protocol/errors.ts"
+import { decodeJoinRequest } from "../protocol/join-request.ts"
 import { parseTrustFile } from "../protocol/trust-file.ts"
 import { openFileBodyFiles } from "./adapters/file-body-files.ts"
 import { deskRoutes } from "./adapters/http-desk-routes.ts"
@@ -62,6 +64,12 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
+/** Of a member that joined by an invitation; a lab's nodes have theirs in the bundle. */
+async function foundingStatements(dir: string): Promise<readonly Uint8Array[]> {
+  const path = join(dir, "join.request")
+  return existsSync(path) ? decodeJoinRequest(await readBytes(path)).statements : []
+}
+
 /**
  * Resolves when the node answers its officers. Refused: `config`, `file-unreadable`, `key-file`,
  * `passphrase`, `locked`, `port-taken`, `disk-full`, `storage`, `tampered`.
@@ -96,7 +104,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       log,
       onFailure: fail,
     })
-    await loadNode(node, bundle)
+    await loadNode(node, bundle, await foundingStatements(dir))
     const rounds = new Rounds(clock, log, fail)
     closing.push(() => {
       node.dispatcher.stop()

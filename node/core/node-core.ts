@@ -270,12 +270,16 @@ export function connectNode(ports: NodePorts): NodeCore {
   }
 }
 
-/** Reads what is stored, in the order in which one part needs another. */
-export async function loadNode(node: NodeCore, bundle: DirectoryBundle): Promise<void> {
+/** Reads what is stored, in the order in which one part needs another. `founding`: see OwnChain.load. */
+export async function loadNode(
+  node: NodeCore,
+  bundle: DirectoryBundle,
+  founding: readonly Uint8Array[] = [],
+): Promise<void> {
   await node.alarms.load()
   node.directory.applyInOrder(bundle.statements)
   await node.follower.load()
-  await node.chain.load()
+  await node.chain.load(founding)
   await node.statements.load()
   await node.prekeys.load()
   await node.kemKeys.load()

@@ -31,6 +31,7 @@ export class OwnChain {
   readonly #serial = new Serial()
   /** Hex ids. */
   readonly #own = new Set<string>()
+  #nextNumber = 0
   #loading = true
 
   constructor(options: {
@@ -51,9 +52,14 @@ export class OwnChain {
     this.#follower.whenLearned((learned) => this.#watch(learned))
   }
 
-  /** After the directory was loaded: what this node signed and no log may hold yet. */
-  async load(): Promise<void> {
-    for await (const { item } of walk(this.#statements)) {
+  /**
+   * After the directory was loaded: what this node signed and no log may hold yet. `founding`: what was
+   * signed when its folder was made, which comes back through the relays once a roster names the member.
+   */
+  async load(founding: readonly Uint8Array[]): Promise<void> {
+    for (const statement of founding) this.#own.add(toHex(this.#directory.idOf("chain", statement)))
+    for await (const { key, item } of walk(this.#statements)) {
+      this.#nextNumber = Number.parseInt(key, 16) + 1
       this.#own.add(toHex(this.#directory.idOf("chain", item)))
       this.#follower.learn("chain", item)
     }
@@ -99,9 +105,8 @@ export class OwnChain {
   }
 
   #put(id: Uint8Array, statement: Uint8Array): Change {
-    const number = this.#own.size
     this.#own.add(toHex(id))
-    return this.#statements.put(numberKey(number), statement)
+    return this.#statements.put(numberKey(this.#nextNumber++), statement)
   }
 
   /** Hands the relay every own statement that its log lacks, each after the one before it. */

@@ -47,6 +47,9 @@ await t.test("a member joins with one file, and its first message arrives", asyn
   })
   const answer = await api.inboxMessage((item) => item["id"] === back["id"])
   t.equal(answer["from"], "FR", "and KE has the answer")
+  const doctor = await chappe(["doctor", "--dir", dir, "--json"])
+  const bad = doctor.lines.filter((line) => line["state"] === "bad")
+  t.same(bad, [], "its own founding statements are no alarm")
 })
 
 await t.test("the same invitation is good once", async (t) => {
