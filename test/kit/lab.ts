@@ -80,6 +80,16 @@ export class Lab {
     await again
   }
 
+  /** Holds a process still: it answers nobody, and its sockets stay open. The function lets it go on. */
+  hold(name: string): () => void {
+    const { pid } = this.process(name)
+    process.kill(pid, "SIGSTOP")
+    return () => {
+      // It may have been killed meanwhile.
+      if (this.process(name).pid === pid) process.kill(pid, "SIGCONT")
+    }
+  }
+
   async #nextProcess(name: string, oldPid: number): Promise<void> {
     for (;;) {
       const [line] = (await once(this.#emitter, "process")) as [Json]

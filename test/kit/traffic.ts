@@ -4,12 +4,15 @@
 import { createHash } from "node:crypto"
 import { setTimeout as pause } from "node:timers/promises"
 import type { Json } from "./command.ts"
-import { type Faults, type Shown, type Submitted, judge } from "./judge.ts"
-import type { Lab } from "./lab.ts"
+import { type Claim, type Faults, type Shown, type Submitted, isFaultless, judge } from "./judge.ts"
 import { prng } from "./mutate.ts"
+import type { NodeApi } from "./node-api.ts"
 
 const lanes = ["routine", "priority", "immediate", "flash"] as const
 const lookMs = 500
+
+/** Sessions at the members' nodes, wherever these run. */
+export type Desks = { readonly api: (member: string) => NodeApi }
 
 export type TrafficPlan = {
   readonly members: readonly string[]
@@ -22,23 +25,23 @@ export function digestOf(subject: string): string {
 }
 
 /** Every member sends its share, in order, each message once; resolves when all were answered. */
-export async function sendAll(lab: Lab, plan: TrafficPlan): Promise<readonly Submitted[]> {
+export async function sendAll(desks: Desks, plan: TrafficPlan): Promise<readonly Submitted[]> {
   const each = Math.ceil(plan.messages / plan.members.length)
   const histories = await Promise.all(
-    plan.members.map((member, i) => sendFrom(lab, plan, member, each, plan.seed + i)),
+    plan.members.map((member, i) => sendFrom(desks, plan, member, each, plan.seed + i)),
   )
   return histories.flat()
 }
 
 async function sendFrom(
-  lab: Lab,
+  desks: Desks,
   plan: TrafficPlan,
   sender: string,
   count: number,
   seed: number,
 ): Promise<readonly Submitted[]> {
   const random = prng(seed)
-  const api = lab.api(sender)
+  const api = desks.api(sender)
   const others = plan.members.filter((member) => member !== sender)
   const submitted: Submitted[] = []
   for (let n = 0; n < count; n++) {
@@ -69,30 +72,45 @@ async function sendFrom(
 
 /** Waits until everything has arrived, or until nothing changes any more; then judges. */
 export async function judgeAll(
-  lab: Lab,
+  desks: Desks,
   members: readonly string[],
   submitted: readonly Submitted[],
 ): Promise<Faults> {
   const patience = 240
-  let faults = judge(submitted, await inboxes(lab, members))
-  for (let looks = 0; faults.lost > 0 && looks < patience; looks++) {
+  let faults = await look(desks, members, submitted)
+  for (let looks = 0; !isFaultless(faults) && looks < patience; looks++) {
     await pause(lookMs)
-    faults = judge(submitted, await inboxes(lab, members))
+    faults = await look(desks, members, submitted)
   }
   return faults
 }
 
-async function inboxes(
-  lab: Lab,
+async function look(
+  desks: Desks,
   members: readonly string[],
-): Promise<ReadonlyMap<string, readonly Shown[]>> {
-  const all = await Promise.all(
+  submitted: readonly Submitted[],
+): Promise<Faults> {
+  // What a sender was told must be true of what is looked at afterwards.
+  const claims = await Promise.all(members.map((member) => claimsOf(desks, member)))
+  const inboxes = await Promise.all(
     members.map(async (member) => {
-      const messages = await lab.api(member).inbox()
+      const messages = await desks.api(member).inbox()
       return [member, messages.map(shownOf)] as const
     }),
   )
-  return new Map(all)
+  return judge(submitted, new Map(inboxes), claims.flat())
+}
+
+const steps = ["delivered", "opened", "in-charge", "refused", "answered"]
+
+/** Of the newest 1,000 messages: more than one page the outbox does not show. */
+async function claimsOf(desks: Desks, sender: string): Promise<readonly Claim[]> {
+  const page = await desks.api(sender).call("GET", "/v1/outbox?limit=1000")
+  return (page["messages"] as readonly Json[]).flatMap((message) =>
+    (message["recipients"] as readonly Json[])
+      .filter(({ step }) => steps.includes(String(step)))
+      .map(({ member }) => ({ sender, id: String(message["id"]), member: String(member) })),
+  )
 }
 
 function shownOf(message: Json): Shown {
