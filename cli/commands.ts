@@ -20,6 +20,7 @@ import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./comm
 import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
 import { nodeStart, relayStart } from "./commands/process-start.ts"
 import { relayInit } from "./commands/relay-init.ts"
+import { relayStatus, relayWhy } from "./commands/relay-status.ts"
 import {
   rosterAdd,
   rosterInit,
@@ -60,6 +61,8 @@ export const commands: readonly Command[] = [
   rosterPublish,
   relayInit,
   relayStart,
+  relayStatus,
+  relayWhy,
   nodeStart,
   keysShow,
   keysNew,

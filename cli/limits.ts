@@ -17,6 +17,8 @@ export const cliLimits = {
   requestMs: 120_000, // a node answers a send within its own custody wait
   livezMs: 3_000, // a check that takes longer is a finding
 
+  slowReceiptSeconds: 60, // a node signs DELIVERED within a second of storing
+
   certificateSeconds: 63_072_000, // 2 y: a lab that is found again after a year still starts
   custodians: 3,
   custodianThreshold: 2,

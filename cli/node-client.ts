@@ -4,10 +4,11 @@
 import { basename, join } from "node:path"
 import type { Readable } from "node:stream"
 import { toBase64, utf8 } from "../protocol/bytes.ts"
-import { ChappeError, isErrorCode } from "../protocol/errors.ts"
+import { ChappeError } from "../protocol/errors.ts"
 import { readFileStream, writeStream } from "./adapters/file-transfer.ts"
 import { type HttpAnswer, readAnswer, sendRequest } from "./adapters/http-request.ts"
 import type { Option } from "./command.ts"
+import { answeredError } from "./failure.ts"
 import type { Invocation } from "./invocation.ts"
 import { type Json, type JsonObject, isJsonObject, parseJson } from "./json.ts"
 import { cliLimits } from "./limits.ts"
@@ -169,16 +170,16 @@ export class NodeClient {
   async #json(answer: HttpAnswer): Promise<JsonObject> {
     const bytes = await readAnswer(answer, cliLimits.responseBytesMax)
     if (answer.status < 300 && bytes.length === 0) return {}
-    const found = parseJson(new TextDecoder().decode(bytes), "the node's answer")
+    const text = new TextDecoder().decode(bytes)
+    if (answer.status >= 300)
+      throw answeredError(
+        text,
+        new ChappeError("internal", `the node answered with status ${answer.status}`),
+      )
+    const found = parseJson(text, "the node's answer")
     if (!isJsonObject(found))
       throw new ChappeError("internal", "the node's answer is not an object")
-    if (answer.status < 300) return found
-    const error = found["error"] ?? {}
-    const code = isJsonObject(error) ? error["code"] : undefined
-    const message = isJsonObject(error) ? error["message"] : undefined
-    throw typeof code === "string" && isErrorCode(code)
-      ? new ChappeError(code, typeof message === "string" ? message : undefined)
-      : new ChappeError("internal", `the node answered with status ${answer.status}`)
+    return found
   }
 }
 

@@ -404,6 +404,12 @@ const table = {
     "the node's process does not answer",
     "start it: `chappe node start --dir DIR`",
   ],
+  "relay-down": [
+    503,
+    1,
+    "the relay's process does not answer at its operator's door",
+    "start it: `chappe relay start --dir DIR`; ask as the user that it runs as",
+  ],
   "port-taken": [
     409,
     1,

@@ -16,6 +16,7 @@ import { type HttpsParts, listenForHttps } from "./adapters/https-listener.ts"
 import { JoinRequests } from "./adapters/join-requests.ts"
 import { type CertificatePem, listenForLinks } from "./adapters/link-listener.ts"
 import type { LinkParts } from "./adapters/link-socket.ts"
+import { openOperatorDoor } from "./adapters/operator-door.ts"
 import { createPrometheusMetrics } from "./adapters/prometheus-metrics.ts"
 import { type DialledRelay, dialRelays } from "./adapters/relay-dialler.ts"
 import { AccessRecord } from "./core/auditor-access.ts"
@@ -23,6 +24,7 @@ import { AttachmentDesk } from "./core/attachment-desk.ts"
 import { Committer } from "./core/committer.ts"
 import { Controls } from "./core/controls.ts"
 import { Delivery, queueOf } from "./core/delivery.ts"
+import { DiskForecast } from "./core/disk-forecast.ts"
 import { Exchange } from "./core/exchange.ts"
 import { Expiry } from "./core/expiry.ts"
 import { Following } from "./core/following.ts"
@@ -35,7 +37,9 @@ import { LogKeeping } from "./core/log-keeping.ts"
 import { Logs, entryKey } from "./core/logs.ts"
 import { Mail } from "./core/mail.ts"
 import { NetworkClock } from "./core/network-clock.ts"
+import { Overview } from "./core/overview.ts"
 import type { PeerLink } from "./core/peer-link.ts"
+import { PeerWatch } from "./core/peer-watch.ts"
 import type {
   AttachmentStore,
   BodyStore,
@@ -79,6 +83,8 @@ export type RelaySetup = {
   readonly https: { readonly host: string; readonly port: number } & CertificatePem
   readonly joins: string
   readonly tokens: string
+  /** Where the operator's door is. */
+  readonly run: string
   readonly version: string
   /** Called once when the relay cannot go on. */
   readonly failed: (why: unknown) => void
@@ -105,12 +111,15 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   const network = new NetworkClock(clock)
   const logs = await Logs.open(store, keyring, network.now)
   const links = new Links(() => clock.monotonicMs())
+  const watch = new PeerWatch(() => clock.monotonicMs())
   const routes = new Routes(name, directory, links)
   const gauge = await QueueGauge.count(store)
   await bodies.retain(await holdings(store))
   const metrics = createPrometheusMetrics({
     depths: () => gauge.all(),
     links: () => links.all().length,
+    own: () => overview.own(),
+    logs: () => keeping.figures(),
   })
   let hasFailed = false
   const failed = (why: unknown): void => {
@@ -157,8 +166,8 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
     directory,
     metrics,
     journal,
-    cosigned: (publisher) => {
-      keeping.cosigned(publisher)
+    cosigned: (publisher, witness) => {
+      keeping.cosigned(publisher, witness)
     },
   })
   const prefixOf = (origin: string): string => origin.slice(name.length + 1)
@@ -201,6 +210,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   // ---- Desks
   let freeBytes = await bodies.freeBytes()
   const hasRoom = (): boolean => freeBytes > relayLimits.diskReserveBytes
+  const disk = new DiskForecast()
   const batches = new BatchVerifier(crypto, relayLimits.verifiedBatchesMax)
   const desks = { directory, batches, logs, network, committer, mail, routes }
   const exchange = new Exchange({
@@ -228,6 +238,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
     committer,
     logs,
     head: () => keeping.directory.head,
+    watch,
     metrics,
     journal,
   })
@@ -238,14 +249,32 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
     committer,
     mail,
     routes,
+    watch,
     clock,
     metrics,
     journal,
   }
+  const overview: Overview = new Overview({
+    name,
+    version: setup.version,
+    directory,
+    store,
+    gauge,
+    links,
+    watch,
+    network,
+    clock,
+    disk,
+    freeBytes: () => freeBytes,
+    hasRoom,
+    logs: () => keeping.figures(),
+    deliveryOf: (queue) => deliveries.get(queue),
+  })
 
   // ---- Links
   const up = (link: PeerLink): void => {
     links.add(link)
+    watch.up(link)
     deliveries.get(queueOf(link))?.stop()
     const delivery = new Delivery(delivering, link)
     deliveries.set(queueOf(link), delivery)
@@ -256,6 +285,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   }
   const down = (link: PeerLink): void => {
     if (!links.remove(link)) return
+    watch.down(link)
     deliveries.get(queueOf(link))?.stop()
     deliveries.delete(queueOf(link))
     if (link.role === "relay") network.forget(link.name)
@@ -268,6 +298,9 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
     handler: async (peer, message) => exchange.answer(peer, message),
     up,
     down,
+    refused: (peer, code) => {
+      watch.refused(peer, code)
+    },
   }
   const certificate = (): CertificatePem =>
     makeLinkCertificate({
@@ -324,6 +357,19 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
       throw cause
     },
   )
+  const door = await openOperatorDoor(
+    {
+      journal,
+      facts: async () => overview.facts(),
+      member: async (member) => overview.member(member),
+      metrics: async () => metrics.operatorText(await overview.facts()),
+    },
+    setup.run,
+  ).catch(async (cause: unknown) => {
+    await httpsListener.close()
+    await linkListener.close()
+    throw cause
+  })
   const stopDialling = dialRelays({
     ...linkParts,
     isLinked: (relay) => links.isLinked(relay),
@@ -349,6 +395,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
       everyMs: relayLimits.sweepMs,
       run: async () => {
         freeBytes = await bodies.freeBytes()
+        disk.take(clock.monotonicMs(), freeBytes)
         await joins.applyNamed()
         await retargeting.sweep(directory.activeRelays())
         while (await expiry.sweep()) journal.info("sweep", {})
@@ -396,6 +443,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
       tasks.stop()
       for (const delivery of deliveries.values()) delivery.stop()
       for (const peer of links.all()) peer.close("done")
+      await door.close()
       await httpsListener.close()
       await linkListener.close()
       await tasks.idle()

@@ -10,6 +10,8 @@ export const relayLimits = {
   segmentBytes: 8_388_608, // small enough that a segment is given back soon after its mail went
   diskReserveBytes: 16_777_216, // room for receipts, log entries and compaction when submits are refused
   diskCheckMs: 1_000,
+  diskSampleMs: 600_000, // 145 samples a day tell how fast it fills
+  diskForecastMs: 3_600_000, // what an hour tells is better than nothing; a minute's is noise
 
   // Queues and delivery
   windowItems: 16, // unanswered deliveries of one lane to one peer
@@ -44,6 +46,11 @@ export const relayLimits = {
   dialMs: 250, // first wait before dialling again; doubles
   dialMsMax: 15_000,
   requestsMax: 1_024, // of ours that a peer has not answered
+
+  // Operators
+  statusMembersMax: 1_024, // as many as a roster may name
+  searchItemsMax: 4_096, // of a relay's queue, when mail for one member is looked for
+  socketPathBytesMax: 100, // a Unix socket's path has 108 at most, with its end
 
   // HTTP
   headersMs: 3_000,

@@ -69,6 +69,7 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
       https,
       joins: config.joins,
       tokens: config.tokens,
+      run: config.run,
       version: options.version ?? "0.1.0",
       failed: (why) => {
         const error = asError(why)

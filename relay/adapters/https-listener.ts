@@ -106,7 +106,7 @@ export async function listenForHttps(
   }
 }
 
-function sendError(journal: Journal, reply: FastifyReply, cause: unknown): void {
+export function sendError(journal: Journal, reply: FastifyReply, cause: unknown): void {
   const error = errorOf(cause)
   if (error.code === "internal") journal.warn("http", { code: error.code, why: String(cause) })
   const { http, sentence, next } = errorRow(error.code)

@@ -19,6 +19,8 @@ export type LinkParts = {
   /** A link with verified HELLOs is up; and down again. */
   readonly up: (link: PeerLink) => void
   readonly down: (link: PeerLink) => void
+  /** A link of this peer's was refused or has broken the rules. */
+  readonly refused: (peer: string, code: string) => void
 }
 
 /** What ws must be told on both sides; the reasons stand in relay/limits.ts. */
@@ -70,6 +72,7 @@ export function runLink(
 
   const fail = (code: string): void => {
     journal.warn("link-refused", { peer: peer.name, code })
+    parts.refused(peer.name, code)
     if (link === undefined) {
       session.close(code)
       sendFrames()

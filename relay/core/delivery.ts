@@ -15,6 +15,7 @@ import type { RelayStep } from "./draft.ts"
 import { type Peer, expectAnswer } from "./links.ts"
 import { type Mail, holdingKey, laneKey, messageKey, queueKey, sliceKey } from "./mail.ts"
 import { Refusal } from "./peer-link.ts"
+import type { PeerWatch } from "./peer-watch.ts"
 import type { AttachmentStore, BodyStore, Clock, Journal, Metrics, RecordStore } from "./ports.ts"
 import { bytesOf, parseQueueKey } from "./queue-gauge.ts"
 import {
@@ -38,6 +39,7 @@ export type DeliveryParts = {
   readonly committer: Committer
   readonly mail: Mail
   readonly routes: Routes
+  readonly watch: PeerWatch
   readonly clock: Clock
   readonly metrics: Metrics
   readonly journal: Journal
@@ -81,6 +83,12 @@ export class Delivery {
 
   stop(): void {
     this.#isStopped = true
+  }
+
+  /** Position up to which the lane was handed to the peer, as far as it has answered; 0 for nothing. */
+  handedOver(lane: number): number {
+    const state = this.#lanes.get(lane)
+    return state === undefined || state.unanswered > 0 ? 0 : state.cursor
   }
 
   #pump(): void {
@@ -172,11 +180,13 @@ export class Delivery {
   #failed({ lane, position }: Placed, cause: unknown): void {
     if (cause instanceof ChappeError && cause.code === "link-down") return
     const seconds = cause instanceof Refusal ? cause.retrySeconds : 5
+    const code = cause instanceof ChappeError ? cause.code : "internal"
+    this.#parts.watch.failed(this.#queue, lane, code)
     this.#parts.journal.warn("deferred", {
       peer: this.#peer.name,
       lane,
       position,
-      code: cause instanceof ChappeError ? cause.code : "internal",
+      code,
       ...(cause instanceof Error && { why: cause.message }),
     })
     this.#parts.clock.after(Math.max(1, seconds) * 1_000, () => {
@@ -200,11 +210,12 @@ export class Delivery {
       case "control":
         turn.end()
         await this.#sendSmall(placed, item)
-        return
+        break
       case "message":
         if (this.#peer.role === "node") await this.#deliver(placed, item, turn)
         else await this.#forward(placed, item, turn)
     }
+    this.#parts.watch.succeeded(this.#queue, placed.lane)
   }
 
   async #sendSmall(
@@ -266,7 +277,7 @@ export class Delivery {
     nodes: readonly string[],
     reason: string,
   ): Promise<void> {
-    const { committer, mail, routes, metrics, journal } = this.#parts
+    const { committer, mail, routes, watch, metrics, journal } = this.#parts
     const sender = decodeHeader(record.header).core.senderNode
     await committer.commit(async (draft) => {
       const steps: RelayStep[] = []
@@ -279,6 +290,7 @@ export class Delivery {
       const queue = routes.evidenceQueueFor(sender)
       if (queue !== undefined) await mail.tell(draft, { self: routes.self, sender, queue }, steps)
       return () => {
+        watch.setAside(this.#peer.name, reason)
         metrics.count("chappe_relay_undelivered_total", { code: reason })
         journal.warn("undelivered", { id: toHex(messageId), peer: this.#peer.name, code: reason })
       }

@@ -10,6 +10,7 @@ import type { Keyring } from "./keyring.ts"
 import type { PeerRole } from "./links.ts"
 import type { Logs } from "./logs.ts"
 import type { NetworkClock } from "./network-clock.ts"
+import type { PeerWatch } from "./peer-watch.ts"
 import type { Journal, Metrics } from "./ports.ts"
 import type { PublishedHead } from "./published-log.ts"
 import { highestRecord, numberRecord } from "./records.ts"
@@ -27,6 +28,7 @@ export class Introductions {
   readonly #committer: Committer
   readonly #logs: Logs
   readonly #head: () => PublishedHead
+  readonly #watch: PeerWatch
   readonly #metrics: Metrics
   readonly #journal: Journal
 
@@ -39,6 +41,7 @@ export class Introductions {
     readonly logs: Logs
     /** Of the own directory log, as published. */
     readonly head: () => PublishedHead
+    readonly watch: PeerWatch
     readonly metrics: Metrics
     readonly journal: Journal
   }) {
@@ -49,6 +52,7 @@ export class Introductions {
     this.#committer = parts.committer
     this.#logs = parts.logs
     this.#head = parts.head
+    this.#watch = parts.watch
     this.#metrics = parts.metrics
     this.#journal = parts.journal
   }
@@ -93,6 +97,7 @@ export class Introductions {
     const { now } = this.#network
     const expected = { exporter, from: peer.name, to: this.#name, role, now }
     const { hello } = openHello(this.#directory, signed, expected)
+    this.#watch.heard(peer.name, hello.at, this.#network.own)
     if (peer.role === "relay") this.#network.heard(peer.name, hello.at)
     return hello
   }

@@ -123,7 +123,7 @@ export class Mail {
     if (item.name !== "message")
       draft.putBytes(dueKey(draft.facts.now + limits.idKeepSeconds, "q", key), emptyBytes)
     draft.onCommitted(() => {
-      this.#gauge.add(queue, item)
+      this.#gauge.add(queue, lane, item)
       this.#notify(queue)
     })
   }
@@ -131,7 +131,7 @@ export class Mail {
   #drop(draft: Draft, key: Uint8Array, queue: string, item: QueueItem): void {
     draft.delete(key)
     draft.onCommitted(() => {
-      this.#gauge.remove(queue, item)
+      this.#gauge.remove(queue, parseQueueKey(key).lane, item)
     })
   }
 

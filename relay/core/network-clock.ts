@@ -26,11 +26,16 @@ export class NetworkClock {
     return this.#clock.seconds()
   }
 
+  /** How far the own clock is behind network time, in seconds; negative: ahead. */
+  get offset(): number {
+    return clockOffset([...this.#offsets.values()])
+  }
+
   get now(): number {
-    return this.#clock.seconds() + clockOffset([...this.#offsets.values()])
+    return this.#clock.seconds() + this.offset
   }
 
   get isOff(): boolean {
-    return isClockOff(clockOffset([...this.#offsets.values()]))
+    return isClockOff(this.offset)
   }
 }

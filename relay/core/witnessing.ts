@@ -21,7 +21,7 @@ export class Witnessing {
   readonly #journal: Journal
   /** By link, so that a new link starts afresh. */
   readonly #shown = new WeakMap<Peer, Map<string, Shown>>()
-  readonly #cosigned: (publisher: Publisher) => void
+  readonly #cosigned: (publisher: Publisher, witness: string) => void
 
   constructor(parts: {
     readonly links: Links
@@ -29,7 +29,7 @@ export class Witnessing {
     readonly metrics: Metrics
     readonly journal: Journal
     /** A new cosignature is there to be published. */
-    readonly cosigned: (publisher: Publisher) => void
+    readonly cosigned: (publisher: Publisher, witness: string) => void
   }) {
     this.#links = parts.links
     this.#directory = parts.directory
@@ -105,7 +105,7 @@ export class Witnessing {
     for (const { vkey } of this.#directory.station(peer.name)?.witnesses ?? []) {
       if (!(await publisher.cosigned(lines, parseVerifierKey(crypto, vkey)))) continue
       this.#metrics.count("chappe_relay_cosignatures_total")
-      this.#cosigned(publisher)
+      this.#cosigned(publisher, peer.name)
     }
   }
 }
