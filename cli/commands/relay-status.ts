@@ -25,7 +25,7 @@ export const relayStatus: Command = {
   examples: [
     { line: "chappe relay status --dir lab/relays/hub1", says: "for people" },
     {
-      line: "chappe relay status --dir hub1 --metrics > chappe.prom",
+      line: "chappe relay status --dir hub1 --metrics",
       says: "for node_exporter's textfile collector",
     },
   ],
