@@ -2,5 +2,6 @@
 
 import type { Chaos } from "./chaos.ts"
 import { kills } from "./kills.ts"
+import { partitions } from "./partitions.ts"
 
-export const all: readonly Chaos[] = [kills]
+export const all: readonly Chaos[] = [kills, partitions]

@@ -58,10 +58,10 @@ export class NodeApi {
     return String(answer["attachment"])
   }
 
-  /** The whole inbox, oldest first. */
-  async inbox(): Promise<readonly Json[]> {
+  /** The inbox, oldest first; all of it, or what came after a message. */
+  async inbox(after?: string): Promise<readonly Json[]> {
     const all: Json[] = []
-    for (let since = ""; ;) {
+    for (let since = after === undefined ? "" : `&since=${after}`; ;) {
       const page = await this.call("GET", `/v1/inbox?limit=${pageSize}${since}`)
       const messages = page["messages"] as readonly Json[]
       all.push(...messages)

@@ -10,6 +10,8 @@ import type { NodeApi } from "./node-api.ts"
 
 const lanes = ["routine", "priority", "immediate", "flash"] as const
 const lookMs = 500
+const arrivalLookMs = 50
+const arrivalLooks = 2_400
 
 /** Sessions at the members' nodes, wherever these run. */
 export type Desks = { readonly api: (member: string) => NodeApi }
@@ -18,6 +20,10 @@ export type TrafficPlan = {
   readonly members: readonly string[]
   readonly messages: number
   readonly seed: number
+  /** Tells the messages of several calls apart. */
+  readonly round?: string
+  /** No message is begun after this. */
+  readonly until?: AbortSignal
 }
 
 export function digestOf(subject: string): string {
@@ -44,11 +50,12 @@ async function sendFrom(
   const api = desks.api(sender)
   const others = plan.members.filter((member) => member !== sender)
   const submitted: Submitted[] = []
-  for (let n = 0; n < count; n++) {
+  const { round = "", until } = plan
+  for (let n = 0; n < count && until?.aborted !== true; n++) {
     const to = others.filter(() => random.below(2) === 0)
     if (to.length === 0) to.push(random.pick(others))
     const lane = random.pick(lanes)
-    const subject = `${sender} ${n}`
+    const subject = `${sender} ${round} ${n}`
     // The key makes the repetition of an unanswered request harmless.
     const answer: Json = await api.call("POST", "/v1/messages", {
       type: "message",
@@ -56,7 +63,7 @@ async function sendFrom(
       subject,
       text: `message ${n} of ${sender}`,
       precedence: lane,
-      idempotencyKey: `${sender}-${n}`,
+      idempotencyKey: `${sender}-${round}-${n}`,
     })
     submitted.push({
       sender,
@@ -68,6 +75,38 @@ async function sendFrom(
     })
   }
   return submitted
+}
+
+/** What has come into the members' inboxes, looked at again and again. */
+export class Arrivals {
+  readonly #desks: Desks
+  readonly #last = new Map<string, string>()
+  readonly #ids = new Map<string, Set<string>>()
+
+  constructor(desks: Desks, members: readonly string[]) {
+    this.#desks = desks
+    for (const member of members) this.#ids.set(member, new Set())
+  }
+
+  /** Resolves once all of these have come, or nobody would wait any longer. */
+  async all(submitted: readonly Submitted[]): Promise<void> {
+    for (let looks = 0; looks < arrivalLooks; looks++) {
+      await Promise.all([...this.#ids.keys()].map(async (member) => this.#look(member)))
+      const isThere = submitted.every(({ id, to }) =>
+        to.every((member) => this.#ids.get(member)?.has(id) === true),
+      )
+      if (isThere) return
+      await pause(arrivalLookMs)
+    }
+  }
+
+  async #look(member: string): Promise<void> {
+    const last = this.#last.get(member)
+    for (const message of await this.#desks.api(member).inbox(last)) {
+      this.#ids.get(member)?.add(String(message["id"]))
+      this.#last.set(member, String(message["id"]))
+    }
+  }
 }
 
 /** Waits until everything has arrived, or until nothing changes any more; then judges. */
