@@ -94,8 +94,8 @@ export const limits = {
   unhandledBytesMax: 2_097_152, // received and not handled: beyond it nothing is acknowledged
   laneQueueBytesMax: 2_097_152, // one largest message and more behind it; what waits further stays on disk
   passedOverMax: 16, // then a lower lane gets one chunk: nothing starves, flash keeps 16 of 17
-  pingAfterMs: 10_000, // NATs forget quiet connections after 30 s and more
-  deadAfterMs: 30_000, // a ping and twice the time for its pong on the worst link
+  pingAfterMs: 3_000, // a dead link shows soon, and NATs forget none
+  deadAfterMs: 9_000, // a ping and ten round trips of the worst link; below the 10 s in which a healed network delivers
 
   // Receipts and ids
   idKeepSeconds: 7_776_000, // 90 d: a late duplicate gets its stored receipt

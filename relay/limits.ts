@@ -44,7 +44,7 @@ export const relayLimits = {
   bufferedCheckMs: 250,
   tickMs: 1_000,
   dialMs: 250, // first wait before dialling again; doubles
-  dialMsMax: 15_000,
+  dialMsMax: 4_000, // a healed network delivers within 10 s
   requestsMax: 1_024, // of ours that a peer has not answered
 
   // Operators
