@@ -51,7 +51,7 @@ const oneWay: Episode = async ({ hosts, lab, random }, ms) => {
 
 const flapping: Episode = async ({ hosts, lab, random }, ms) => {
   const name = random.pick(lab.names)
-  for (let spent = 0; spent < ms; ) {
+  for (let spent = 0; spent < ms;) {
     const [off, on] = [20 + random.below(481), 20 + random.below(481)]
     await hosts.cable(name, "down")
     await pause(off)
