@@ -50,8 +50,9 @@ async function sendFrom(
   const api = desks.api(sender)
   const others = plan.members.filter((member) => member !== sender)
   const submitted: Submitted[] = []
-  const { round = "", until } = plan
-  for (let n = 0; n < count && until?.aborted !== true; n++) {
+  const { round = "" } = plan
+  const isOver = (): boolean => plan.until?.aborted === true
+  for (let n = 0; n < count && !isOver(); n++) {
     const to = others.filter(() => random.below(2) === 0)
     if (to.length === 0) to.push(random.pick(others))
     const lane = random.pick(lanes)
