@@ -5,6 +5,7 @@ export const nodeLimits = {
   recordBytesMax: 4_194_304, // one sealed envelope: header, 256 leaves, body, and room
   commitBytesMax: 8_388_608, // one group commit: memory that waits for one fsync
   listPage: 256, // records read at once while walking a table
+  startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
 
   // Attachments
   transferParts: 4, // parts of an attachment under way at once: hides the round trip, 512 KiB of memory

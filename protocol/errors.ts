@@ -456,6 +456,18 @@ const table = {
     "the disk failed; nothing acknowledged is lost",
     "check the disk; the process is restarted and recovers from what is stored",
   ],
+  damaged: [
+    500,
+    1,
+    "a stored file is damaged or missing",
+    "run `chappe repair --dir DIR`: it says what is lost and mends what has another copy",
+  ],
+  "newer-format": [
+    409,
+    1,
+    "the data was written by a newer version of Chappe",
+    "start it with that version or a later one; nothing was changed",
+  ],
   internal: [
     500,
     1,

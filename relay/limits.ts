@@ -6,6 +6,9 @@ export const relayLimits = {
   commitBodyBytesMax: 4_194_304, // fits a segment's half; a write of 4 MiB takes 10 ms
   waitingIntentsMax: 4_096, // then submits are answered `busy` within their deadline
 
+  // Checks
+  startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
+
   // Bodies
   segmentBytes: 8_388_608, // small enough that a segment is given back soon after its mail went
   diskReserveBytes: 16_777_216, // room for receipts, log entries and compaction when submits are refused
