@@ -2,33 +2,23 @@
 
 const polynomial = 0x82f63b78
 
-/** Eight tables: eight bytes a step. */
-const tables: readonly Uint32Array[] = makeTables()
+const t0 = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let sum = byte
+  for (let bit = 0; bit < 8; bit++) sum = sum & 1 ? (sum >>> 1) ^ polynomial : sum >>> 1
+  return sum
+})
+// Eight tables: eight bytes a step.
+const t1 = afterByte(t0)
+const t2 = afterByte(t1)
+const t3 = afterByte(t2)
+const t4 = afterByte(t3)
+const t5 = afterByte(t4)
+const t6 = afterByte(t5)
+const t7 = afterByte(t6)
 
-function makeTables(): readonly Uint32Array[] {
-  const first = Uint32Array.from({ length: 256 }, (_, byte) => {
-    let sum = byte
-    for (let bit = 0; bit < 8; bit++) sum = sum & 1 ? (sum >>> 1) ^ polynomial : sum >>> 1
-    return sum
-  })
-  const all = [first]
-  for (let n = 1; n < 8; n++) {
-    const before = all[n - 1] ?? first
-    all.push(before.map((sum) => (first[sum & 0xff] ?? 0) ^ (sum >>> 8)))
-  }
-  return all
+function afterByte(table: Uint32Array): Uint32Array {
+  return table.map((sum) => (t0[sum & 0xff] ?? 0) ^ (sum >>> 8))
 }
-
-const [t0, t1, t2, t3, t4, t5, t6, t7] = tables as readonly [
-  Uint32Array,
-  Uint32Array,
-  Uint32Array,
-  Uint32Array,
-  Uint32Array,
-  Uint32Array,
-  Uint32Array,
-  Uint32Array,
-]
 
 export function crc32c(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

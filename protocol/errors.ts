@@ -460,7 +460,7 @@ const table = {
     500,
     1,
     "a stored file is damaged or missing",
-    "run `chappe repair --dir DIR`: it says what is lost and mends what has another copy",
+    "run `chappe repair --dir DIR`: it says what is lost, and mends the rest",
   ],
   "newer-format": [
     409,

@@ -115,42 +115,47 @@ export function readVersion(edits: readonly Uint8Array[]): LevelVersion | undefi
   return version
 }
 
+/** How many numbers and texts stand behind each tag; `t` a text, `n` a number. */
+const editFields: Readonly<Record<number, string>> = {
+  1: "t", // comparator
+  2: "n", // log number
+  3: "n", // next file number
+  4: "n", // last sequence
+  5: "nt", // where compaction goes on
+  6: "nn", // level, table that went
+  7: "nnntt", // level, table that came, its length, first and last key
+  9: "n", // log number before
+}
+
 function applyEdit(version: LevelVersion, edit: Uint8Array): boolean {
-  let at = 0
-  let isWhole = true
-  const number = (): number => {
-    const read = readVarint(edit, at)
-    if (read === undefined) isWhole = false
-    at = read?.end ?? edit.length
-    return read?.value ?? 0
+  for (let at = 0; at < edit.length;) {
+    const tag = readVarint(edit, at)
+    const fields = tag && editFields[tag.value]
+    if (tag === undefined || fields === undefined) return false
+    at = tag.end
+    const numbers: number[] = []
+    for (const field of fields) {
+      const number = readVarint(edit, at)
+      if (number === undefined) return false
+      at = field === "n" ? number.end : number.end + number.value
+      if (field === "n") numbers.push(number.value)
+    }
+    if (at > edit.length) return false
+    applyField(version, tag.value, numbers)
   }
-  const text = (): void => {
-    const length = number()
-    if (at + length > edit.length) isWhole = false
-    at += length
-  }
-  while (at < edit.length && isWhole) {
-    const tag = number()
-    if (tag === 1) text()
-    else if (tag === 2) version.logNumber = number()
-    else if (tag === 3) number()
-    else if (tag === 4) version.lastSequence = number()
-    else if (tag === 5) {
-      number()
-      text()
-    } else if (tag === 6) {
-      number()
-      version.tables.delete(number())
-    } else if (tag === 7) {
-      number()
-      const file = number()
-      version.tables.set(file, number())
-      text()
-      text()
-    } else if (tag === 9) version.prevLogNumber = number()
-    else return false
-  }
-  return isWhole
+  return true
+}
+
+function applyField(
+  version: LevelVersion,
+  tag: number,
+  [first = 0, second = 0, third = 0]: readonly number[],
+): void {
+  if (tag === 2) version.logNumber = first
+  else if (tag === 4) version.lastSequence = first
+  else if (tag === 6) version.tables.delete(second)
+  else if (tag === 7) version.tables.set(second, third)
+  else if (tag === 9) version.prevLogNumber = first
 }
 
 // ---- Batches and tables
@@ -254,22 +259,5 @@ function* blockEntries(
     key = concat(key.slice(0, shared.value), block.slice(length.end, keyEnd))
     at = keyEnd + length.value
     yield { key, value: block.slice(keyEnd, at) }
-  }
-}
-
-const internalBytes = 8
-
-/** The entries of a table's data block. */
-export function* tableEntries(block: Uint8Array): Generator<LevelEntry> {
-  for (const { key, value } of blockEntries(block)) {
-    const own = key.length - internalBytes
-    if (own < 0) return
-    // The kind of the change, then its number.
-    const isPut = key[own] === 1
-    yield {
-      key: key.slice(0, own),
-      sequence: little(key, own + 1, 7),
-      value: isPut ? value : undefined,
-    }
   }
 }

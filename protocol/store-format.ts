@@ -68,8 +68,7 @@ export async function judgeStore(
   const marked = mark === undefined ? undefined : decodeMark(sha256, mark)
   const faults = findings.map(({ file, says }) => `${file} ${says}`)
   if (mark !== undefined && marked === undefined) faults.push("the mark is damaged")
-  if (version !== undefined && version > 1 && mark === undefined)
-    faults.push("the mark is missing")
+  if (version !== undefined && version > 1 && mark === undefined) faults.push("the mark is missing")
   // A store is finished with its format file; its first change was made before.
   if (version === undefined && (marked ?? 0) > 1) faults.push("the format file is missing")
   if (faults.length === 0 && marked !== undefined && lastSequence < marked)

@@ -7,7 +7,12 @@ import { Level } from "level"
 import { sha256 } from "../../keys/crypto.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { FolderReader } from "../../protocol/level-check.ts"
-import { type StoreState, encodeFormat, encodeMark, judgeStore } from "../../protocol/store-format.ts"
+import {
+  type StoreState,
+  encodeFormat,
+  encodeMark,
+  judgeStore,
+} from "../../protocol/store-format.ts"
 import type { Change, KeyRange, RecordStore, StoredRecord } from "../core/ports.ts"
 import { nodeLimits } from "../limits.ts"
 
