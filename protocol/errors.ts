@@ -460,7 +460,7 @@ const table = {
     500,
     1,
     "a stored file is damaged or missing",
-    "run `chappe repair --dir DIR`: it says what is lost, and mends the rest",
+    "keep the disk as it is; docs/operator.md says how to go on",
   ],
   "newer-format": [
     409,
