@@ -19,6 +19,7 @@ import { labUp } from "./commands/lab-up.ts"
 import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./commands/mail.ts"
 import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
 import { nodeStart, relayStart } from "./commands/process-start.ts"
+import { relayDrain } from "./commands/relay-drain.ts"
 import { relayInit } from "./commands/relay-init.ts"
 import { relayStatus, relayWhy } from "./commands/relay-status.ts"
 import {
@@ -65,6 +66,7 @@ export const commands: readonly Command[] = [
   relayStart,
   relayStatus,
   relayWhy,
+  relayDrain,
   nodeStart,
   keysShow,
   keysNew,

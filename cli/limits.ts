@@ -13,6 +13,7 @@ export const cliLimits = {
   restartFirstMs: 200, // a process that dies at once must not eat the machine
   restartMostMs: 5_000,
   restartCalmMs: 30_000, // having lived so long, the next restart is quick again
+  drainPollMs: 1_000, // a relay hands on once a second
   joinPollMs: 500, // how soon a lab's custodians see a join request
   requestMs: 120_000, // a node answers a send within its own custody wait
   livezMs: 3_000, // a check that takes longer is a finding

@@ -404,6 +404,12 @@ const table = {
     "the node's process does not answer",
     "start it: `chappe node start --dir DIR`",
   ],
+  draining: [
+    503,
+    1,
+    "the relay is being emptied and takes no new messages",
+    "nothing: nodes use their other relays; `chappe relay drain --off` ends it",
+  ],
   "relay-down": [
     503,
     1,

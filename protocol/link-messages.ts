@@ -222,6 +222,9 @@ const linkMessages = {
     statement: logStatement,
     head: nullable(hash),
   }),
+
+  // A relay that is being emptied asks to be spared new mail, or takes that back; answered by `done`.
+  draining: record({ kind: literal(29), request, isOn: flag }),
 } as const
 
 type Table = typeof linkMessages

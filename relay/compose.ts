@@ -25,6 +25,7 @@ import { Committer } from "./core/committer.ts"
 import { Controls } from "./core/controls.ts"
 import { Delivery, queueOf } from "./core/delivery.ts"
 import { DiskForecast } from "./core/disk-forecast.ts"
+import { Draining, loadDraining } from "./core/draining.ts"
 import { Exchange } from "./core/exchange.ts"
 import { Expiry } from "./core/expiry.ts"
 import { Following } from "./core/following.ts"
@@ -112,7 +113,12 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   const logs = await Logs.open(store, keyring, network.now)
   const links = new Links(() => clock.monotonicMs())
   const watch = new PeerWatch(() => clock.monotonicMs())
-  const routes = new Routes(name, directory, links)
+  const routes = new Routes({
+    self: name,
+    directory,
+    links,
+    isDraining: () => draining.since !== undefined,
+  })
   const gauge = await QueueGauge.count(store)
   await bodies.retain(await holdings(store))
   const metrics = createPrometheusMetrics({
@@ -212,9 +218,13 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   const hasRoom = (): boolean => freeBytes > relayLimits.diskReserveBytes
   const disk = new DiskForecast()
   const batches = new BatchVerifier(crypto, relayLimits.verifiedBatchesMax)
+  const draining: Draining = new Draining(
+    { self: name, directory, store, committer, mail, gauge, routes, links, network, clock },
+    await loadDraining(store),
+  )
   const desks = { directory, batches, logs, network, committer, mail, routes }
   const exchange = new Exchange({
-    submits: new Submits({ ...desks, gauge, attachments, hasRoom }),
+    submits: new Submits({ ...desks, gauge, attachments, draining, hasRoom }),
     forwards: new Forwards({
       ...desks,
       attachments,
@@ -223,6 +233,8 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
     }),
     receipts: new ReceiptDesk(desks),
     controls: new Controls({ ...desks, links }),
+    links,
+    draining,
     attachments: new AttachmentDesk({ attachments, store, committer, network, hasRoom }),
     statements,
     following,
@@ -265,6 +277,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
     network,
     clock,
     disk,
+    draining,
     freeBytes: () => freeBytes,
     hasRoom,
     logs: () => keeping.figures(),
@@ -281,6 +294,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
     metrics.count("chappe_relay_links_total", { role: link.role })
     journal.info("link-up", { peer: link.name })
     delivery.wake()
+    draining.tell(link)
     for (const publisher of keeping.publishers()) witnessing.show(link, publisher)
   }
   const down = (link: PeerLink): void => {
@@ -318,7 +332,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
         const owner = directory.linkOwner(key, network.now)
         return owner === undefined
           ? undefined
-          : { name: owner.name, role: owner.role === "relay" ? "relay" : "node" }
+          : { name: owner.name, role: owner.role === "relay" ? "relay" : "node", linkKey: key }
       },
     },
     { ...setup.links, ...own },
@@ -362,6 +376,10 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
       journal,
       facts: async () => overview.facts(),
       member: async (member) => overview.member(member),
+      drain: async (isOn) => {
+        await (isOn ? draining.begin() : draining.end())
+        return overview.drain()
+      },
       metrics: async () => metrics.operatorText(await overview.facts()),
     },
     setup.run,
@@ -386,6 +404,17 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
   })
 
   // ---- What goes on by itself
+  /** Links whose key or station counts no more: revoked, ended, forked, removed. */
+  const cutStrangers = (): void => {
+    if (network.isOff) return
+    for (const peer of links.all()) {
+      const owner = directory.linkOwner(peer.linkKey, network.now)
+      const isActive = peer.role === "node" || directory.activeRelays().includes(peer.name)
+      if (owner?.name === peer.name && isActive) continue
+      journal.warn("link-cut", { peer: peer.name, code: "unknown-key" })
+      peer.close("unknown-key")
+    }
+  }
   const expiry = new Expiry({ ...desks, store, metrics })
   const retargeting = new Retargeting({ store, committer, mail, gauge, routes, links })
   const tasks = startTasks({ clock, journal, failed }, [
@@ -397,7 +426,9 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
         freeBytes = await bodies.freeBytes()
         disk.take(clock.monotonicMs(), freeBytes)
         await joins.applyNamed()
-        await retargeting.sweep(directory.activeRelays())
+        cutStrangers()
+        await retargeting.sweep()
+        await draining.sweep()
         while (await expiry.sweep()) journal.info("sweep", {})
       },
     },

@@ -21,6 +21,7 @@ export const relayLimits = {
   windowBytes: 4_194_304, // … and their bodies: what a slow peer can hold in our memory
   readAheadItems: 16,
   forwardPatienceMs: 5_000, // a dead next relay must not hold a flash
+  drainGraceMs: 10_000, // a submit that was under way when the relay began to be emptied
   retargetItems: 64, // per commit while a dead relay's queue is moved
   memberBytesMax: 1_073_741_824, // waiting for one member: 1 GiB, a month of an office's mail
   outboundBytesMax: 4_194_304, // answers that wait for one link; beyond it requests wait

@@ -84,8 +84,24 @@ const own = Type.Object({
 })
 export type OwnFacts = Static<typeof own>
 
+export const drainFacts = Type.Object({
+  /** Network time; null while the relay works as usual. */
+  since: orNull(count),
+  /** What is left here and nowhere else. */
+  items: count,
+  /** Messages that another relay forwarded here and holds until they are delivered. */
+  heldElsewhere: count,
+  /** Nothing is left that would have to wait for this relay. */
+  isEmpty: Type.Boolean(),
+  /** Members who have no other active home. */
+  onlyHomeOf: Type.Array(Type.String()),
+})
+export type DrainFacts = Static<typeof drainFacts>
+
 export const relayFacts = Type.Object({
   own,
+  /** While it is being emptied. */
+  draining: orNull(drainFacts),
   logs: Type.Array(log),
   members: Type.Array(peer),
   relays: Type.Array(peer),

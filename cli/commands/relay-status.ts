@@ -12,6 +12,7 @@ import type { Command } from "../command.ts"
 import { formatBytes, formatDuration } from "../duration.ts"
 import type { Output } from "../output.ts"
 import { RelayDoor, relayOptions } from "../relay-door.ts"
+import { drainText } from "./relay-drain.ts"
 import { explain } from "../relay/explanation.ts"
 
 export const relayStatus: Command = {
@@ -71,9 +72,14 @@ function statusText(output: Output, facts: RelayFacts): string {
       disk.daysLeft === null ? "" : `, ${disk.daysLeft.toFixed(1)} days left at this rate`
     }`,
   ]
+  const drain =
+    facts.draining === null
+      ? []
+      : [`  ${output.style("yellow", "drained")} ${drainText(facts.draining)}`]
   const tail = aside.items === 0 ? [] : [`  ${aside.items} item(s) set aside: refused for good`]
   return [
     ...head,
+    ...drain,
     ...logs.map(logText),
     ...[...relays, ...members].flatMap((peer) => peerText(output, peer, own.upSeconds)),
     ...tail,

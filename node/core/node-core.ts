@@ -235,6 +235,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     witness,
     follower,
     proofs,
+    links,
     log,
   })
   return {

@@ -6,6 +6,7 @@ import type { Controls } from "./controls.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
 import type { Evidence } from "./evidence.ts"
 import type { Inbox } from "./inbox.ts"
+import type { LinkTable } from "./link-table.ts"
 import type { LinkRequest, Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
 import type { Witness } from "./witness.ts"
@@ -17,6 +18,7 @@ export class RelayRequests {
   readonly #witness: Witness
   readonly #follower: DirectoryFollower
   readonly #proofs: Proofs
+  readonly #links: LinkTable
   readonly #log: Log
 
   constructor(options: {
@@ -26,6 +28,7 @@ export class RelayRequests {
     readonly witness: Witness
     readonly follower: DirectoryFollower
     readonly proofs: Proofs
+    readonly links: LinkTable
     readonly log: Log
   }) {
     this.#inbox = options.inbox
@@ -34,6 +37,7 @@ export class RelayRequests {
     this.#witness = options.witness
     this.#follower = options.follower
     this.#proofs = options.proofs
+    this.#links = options.links
     this.#log = options.log
   }
 
@@ -73,6 +77,10 @@ export class RelayRequests {
         return await this.#cosign(link, message)
       case "statementPut":
         this.#follower.learn(message.sort, message.statement)
+        return { name: "done" }
+      case "draining":
+        this.#links.drains(link, message.isOn)
+        this.#log.info("draining", { relay: link.relay, isOn: message.isOn ? 1 : 0 })
         return { name: "done" }
       case "done":
       case "refused":

@@ -7,7 +7,7 @@ import { type TypeBoxTypeProvider, Type } from "@fastify/type-provider-typebox"
 import { fastify } from "fastify"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
-import type { MemberFacts, RelayFacts } from "../operator-facts.ts"
+import type { DrainFacts, MemberFacts, RelayFacts } from "../operator-facts.ts"
 import type { Journal } from "../core/ports.ts"
 import { doorPath } from "../door-path.ts"
 import { relayLimits } from "../limits.ts"
@@ -18,6 +18,8 @@ export type DoorParts = {
   readonly journal: Journal
   readonly facts: () => Promise<RelayFacts>
   readonly member: (name: string) => Promise<MemberFacts>
+  /** Begins or ends the relay's emptying, and says how far it is. */
+  readonly drain: (isOn: boolean) => Promise<DrainFacts>
   /** With each member's lanes. */
   readonly metrics: () => Promise<string>
 }
@@ -49,6 +51,8 @@ export async function openOperatorDoor(
     { schema: { params: Type.Object({ name: Type.String({ maxLength: limits.memberNameMax }) }) } },
     async (request) => parts.member(request.params.name),
   )
+  app.post("/draining", async () => parts.drain(true))
+  app.delete("/draining", async () => parts.drain(false))
   await onDisk("opening the operator's door", async () => {
     await makeFolder(run)
     // The store's lock is ours: a socket that is here was left by a process that is gone.

@@ -93,7 +93,7 @@ function dial(
     })
     webSocket.on("error", () => socket.destroy())
     webSocket.on("open", () => {
-      const peer = { name: relay.name, role: "relay" } as const
+      const peer = { name: relay.name, role: "relay", linkKey: key } as const
       runLink(parts, { webSocket, exporter: exporterOf(socket), peer, role: 0 })
     })
   })

@@ -7,9 +7,10 @@ import type { LinkMessage } from "../../protocol/link-messages.ts"
 import { parseAddCheckpoint } from "../../protocol/witness-request.ts"
 import type { AttachmentDesk } from "./attachment-desk.ts"
 import type { Controls } from "./controls.ts"
+import type { Draining } from "./draining.ts"
 import type { Following } from "./following.ts"
 import type { Forwards } from "./forwards.ts"
-import type { Peer, Request } from "./links.ts"
+import type { Links, Peer, Request } from "./links.ts"
 import type { Journal, Metrics } from "./ports.ts"
 import type { PublishedLog } from "./published-log.ts"
 import type { ReceiptDesk } from "./receipt-desk.ts"
@@ -21,7 +22,9 @@ export type ExchangeParts = {
   readonly forwards: Forwards
   readonly receipts: ReceiptDesk
   readonly controls: Controls
+  readonly links: Links
   readonly attachments: AttachmentDesk
+  readonly draining: Draining
   readonly statements: StatementDesk
   readonly following: Following
   /** A log of this relay's own. */
@@ -42,7 +45,7 @@ export class Exchange {
     switch (message.name) {
       case "submit": {
         only(peer, "node")
-        const acceptance = await this.#counted(submits.take(peer.name, message))
+        const acceptance = await this.#counted(submits.take(peer, message))
         return { name: "accepted", acceptance }
       }
       case "forward":
@@ -65,6 +68,7 @@ export class Exchange {
         await controls.take(peer, message.control)
         return { name: "done" }
       case "bodyOffer":
+        if (peer.role === "node") this.#parts.draining.demandOpen(peer)
         return { name: "bodyHave", offset: await attachments.offer(message.body) }
       case "bodyPut":
         return { name: "bodyHave", offset: await attachments.put(message) }
@@ -90,6 +94,10 @@ export class Exchange {
       case "checkpoint":
         only(peer, "relay")
         return this.#checkpoint(peer, message)
+      case "draining":
+        only(peer, "relay")
+        this.#parts.links.drains(peer, message.isOn)
+        return { name: "done" }
       case "deliver":
       case "done":
       case "refused":

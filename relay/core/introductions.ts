@@ -18,7 +18,11 @@ import { highestKey } from "./sequence.ts"
 import { recordKey } from "./tables.ts"
 
 /** Whose pinned link key the connection has. */
-export type PinnedPeer = { readonly name: string; readonly role: PeerRole }
+export type PinnedPeer = {
+  readonly name: string
+  readonly role: PeerRole
+  readonly linkKey: Uint8Array
+}
 
 export class Introductions {
   readonly #name: string

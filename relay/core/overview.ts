@@ -9,6 +9,7 @@ import { ChappeError, type ErrorCode, errorRow, isErrorCode } from "../../protoc
 import { memberStatuses } from "../../protocol/roster.ts"
 import { relayLimits } from "../limits.ts"
 import type { Delivery } from "./delivery.ts"
+import type { Draining } from "./draining.ts"
 import type { DiskForecast } from "./disk-forecast.ts"
 import type { Links, PeerRole } from "./links.ts"
 import type { LogFigures } from "./log-keeping.ts"
@@ -18,6 +19,7 @@ import type {
   LaneFacts,
   LaneWord,
   LogFacts,
+  DrainFacts,
   MemberFacts,
   OwnFacts,
   PeerFacts,
@@ -42,6 +44,7 @@ export type OverviewParts = {
   readonly network: NetworkClock
   readonly clock: Clock
   readonly disk: DiskForecast
+  readonly draining: Draining
   readonly freeBytes: () => number
   /** Whether the disk has room for new mail. */
   readonly hasRoom: () => boolean
@@ -90,17 +93,29 @@ export class Overview {
   }
 
   async facts(): Promise<RelayFacts> {
-    const { logs, gauge } = this.#parts
+    const { logs, gauge, draining } = this.#parts
     const members: PeerFacts[] = []
     for (const member of this.#members()) members.push(await this.#peer(member, "node"))
     const relays: PeerFacts[] = []
     for (const relay of this.#relays()) relays.push(await this.#peer(relay, "relay"))
     return {
       own: this.own(),
+      draining: draining.since === undefined ? null : await this.drain(),
       logs: logs().map(logFacts),
       members,
       relays,
       aside: { ...gauge.depth(queueNames.aside) },
+    }
+  }
+
+  async drain(): Promise<DrainFacts> {
+    const { draining } = this.#parts
+    const left = await draining.remainder()
+    return {
+      since: draining.since ?? null,
+      ...left,
+      onlyHomeOf: [...left.onlyHomeOf],
+      isEmpty: left.items === 0,
     }
   }
 

@@ -43,6 +43,7 @@ const answerLanes: Partial<Record<LinkMessage["name"], LinkLane>> = {
 const retryAfter: Partial<Record<ErrorCode, number>> = {
   busy: 2,
   clock: 30,
+  draining: 30,
   "attachments-missing": 1,
   "not-ready": 1,
   "sender-key": 2,
@@ -52,6 +53,7 @@ const retryAfter: Partial<Record<ErrorCode, number>> = {
 export class PeerLink implements Peer {
   readonly name: string
   readonly role: PeerRole
+  readonly linkKey: Uint8Array
   readonly #session: LinkSession
   readonly #wire: Wire
   readonly #clock: Clock
@@ -65,6 +67,7 @@ export class PeerLink implements Peer {
   constructor(parts: {
     readonly name: string
     readonly role: PeerRole
+    readonly linkKey: Uint8Array
     readonly session: LinkSession
     readonly wire: Wire
     readonly clock: Clock
@@ -73,6 +76,7 @@ export class PeerLink implements Peer {
   }) {
     this.name = parts.name
     this.role = parts.role
+    this.linkKey = parts.linkKey
     this.#session = parts.session
     this.#wire = parts.wire
     this.#clock = parts.clock

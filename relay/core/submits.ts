@@ -21,6 +21,8 @@ import {
 } from "./admit-submit.ts"
 import type { Committer } from "./committer.ts"
 import type { Draft, RelayStep } from "./draft.ts"
+import type { Draining } from "./draining.ts"
+import type { Peer } from "./links.ts"
 import type { Logs } from "./logs.ts"
 import { type HeldRecipient, type Mail, dueKey, knownKey, messageKey, sliceKey } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
@@ -40,6 +42,7 @@ export type SubmitParts = {
   readonly routes: Routes
   readonly gauge: QueueGauge
   readonly attachments: AttachmentStore
+  readonly draining: Draining
   /** Whether the disk has room for new mail. */
   readonly hasRoom: () => boolean
 }
@@ -54,12 +57,13 @@ export class Submits {
   }
 
   /** The stored answer for a known message. Refused: every code of the admission. */
-  async take(peer: string, submit: Submit): Promise<Acceptance> {
+  async take(from: Peer, submit: Submit): Promise<Acceptance> {
     const read = readEnvelope(submit)
+    const peer = from.name
     const name = `${peer} ${toHex(read.messageId)}`
     const underway = this.#inFlight.get(name)
     if (underway !== undefined) return underway
-    const taken = this.#take(peer, submit, read)
+    const taken = this.#take(from, submit, read)
     this.#inFlight.set(name, taken)
     try {
       return await taken
@@ -68,11 +72,13 @@ export class Submits {
     }
   }
 
-  async #take(peer: string, submit: Submit, read: ReadEnvelope): Promise<Acceptance> {
-    const { network, committer } = this.#parts
+  async #take(from: Peer, submit: Submit, read: ReadEnvelope): Promise<Acceptance> {
+    const { network, committer, draining } = this.#parts
+    const peer = from.name
     const known = await committer.read(knownRecord, knownKey(read.messageId))
     if (known?.acceptance !== undefined && known.acceptance !== null)
       return this.#again(peer, submit, read, known.acceptance)
+    draining.demandOpen(from)
     if (network.isOff) throw new ChappeError("clock")
     const facts = this.#facts(peer)
     let envelope: AdmittedEnvelope

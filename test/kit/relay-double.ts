@@ -164,6 +164,7 @@ export class RelayDouble {
       case "cosigned":
       case "proofs":
       case "consistency":
+      case "draining":
         throw new Error(`a node does not ask for ${message.name}`)
     }
   }

@@ -355,6 +355,7 @@ function links(world: World, { delivery, sealed }: Mail): Samples {
     { name: "consistencyGet", request, origin: "hub1/directory", from: 1, to: 2 },
     { name: "consistency", request, path: [fill(32, 1)] },
     { name: "journal", request, statement, head: fill(32, 1) },
+    { name: "draining", request, isOn: true },
   ]
   return {
     hello: { "of a node": decodeSignedHello(signed).hello },

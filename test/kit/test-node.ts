@@ -157,6 +157,7 @@ export class TestNode {
             peer = new PeerLink({
               name: relay,
               role: "relay",
+              linkKey: emptyBytes,
               session,
               wire: {
                 send: (frame) => {
