@@ -9,9 +9,10 @@ import { spkiKeyOf } from "../../keys/link-certificate.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { PinnedPeer } from "../core/introductions.ts"
 import type { Metrics } from "../core/ports.ts"
+import type { LinkParts } from "../core/relay-core.ts"
 import { relayLimits } from "../limits.ts"
 import { codeOf } from "./durable-files.ts"
-import { type LinkParts, exporterOf, runLink, webSocketOptions } from "./link-socket.ts"
+import { exporterOf, runLink, webSocketOptions } from "./link-socket.ts"
 
 export type CertificatePem = { readonly certPem: string; readonly keyPem: string }
 

@@ -6,22 +6,11 @@ import { WebSocket } from "ws"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import { type LinkEvent, LinkSession } from "../../protocol/link-session.ts"
-import type { Introductions, PinnedPeer } from "../core/introductions.ts"
-import { type Handler, PeerLink, type Wire } from "../core/peer-link.ts"
-import type { Clock, Journal } from "../core/ports.ts"
+import type { PinnedPeer } from "../core/introductions.ts"
+import { PeerLink, type Wire } from "../core/peer-link.ts"
+import type { Clock } from "../core/ports.ts"
+import type { LinkParts } from "../core/relay-core.ts"
 import { relayLimits } from "../limits.ts"
-
-export type LinkParts = {
-  readonly introductions: Introductions
-  readonly clock: Clock
-  readonly journal: Journal
-  readonly handler: Handler
-  /** A link with verified HELLOs is up; and down again. */
-  readonly up: (link: PeerLink) => void
-  readonly down: (link: PeerLink) => void
-  /** A link of this peer's was refused or has broken the rules. */
-  readonly refused: (peer: string, code: string) => void
-}
 
 /** What ws must be told on both sides; the reasons stand in relay/limits.ts. */
 export const webSocketOptions = {

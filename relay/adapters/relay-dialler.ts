@@ -5,9 +5,10 @@ import { type TLSSocket, connect } from "node:tls"
 import { WebSocket } from "ws"
 import { spkiKeyOf } from "../../keys/link-certificate.ts"
 import { equalBytes } from "../../protocol/bytes.ts"
+import type { LinkParts } from "../core/relay-core.ts"
 import { relayLimits } from "../limits.ts"
 import type { CertificatePem } from "./link-listener.ts"
-import { type LinkParts, exporterOf, runLink, webSocketOptions } from "./link-socket.ts"
+import { exporterOf, runLink, webSocketOptions } from "./link-socket.ts"
 
 export type DialledRelay = {
   readonly name: string
