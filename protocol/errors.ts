@@ -404,6 +404,18 @@ const table = {
     "the node's process does not answer",
     "start it: `chappe node start --dir DIR`",
   ],
+  "unknown-request": [
+    501,
+    1,
+    "the peer's software is older and does not know this request",
+    "nothing: the newer side goes on without; upgrade the older one",
+  ],
+  version: [
+    426,
+    1,
+    "the peer speaks no version of the protocol that this software speaks",
+    "upgrade the older of the two: version N talks with N − 1",
+  ],
   draining: [
     503,
     1,

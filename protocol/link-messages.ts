@@ -18,6 +18,7 @@ import {
   tagged,
   text,
   uint,
+  value,
 } from "./codec.ts"
 import { limits } from "./limits.ts"
 import { codeName, logOrigin, memberName, stationName } from "./names.ts"
@@ -264,3 +265,35 @@ export function encodeLinkMessage(message: LinkMessage): Uint8Array {
 export function decodeLinkMessage(encoded: Uint8Array): LinkMessage {
   return decode(linkMessage, encoded, limits.messageBytesMax)
 }
+
+const kinds = Object.keys(linkMessages).length
+
+/** A request of a kind above those of this version: a newer peer's. */
+export type UnknownRequest = { readonly name: "unknown"; readonly request: number }
+
+/**
+ * A link message, or a newer peer's request, which is answered with `unknown-request` so that the peer goes
+ * on without. Refused: `size`, `not-canonical`.
+ */
+export function readLinkMessage(encoded: Uint8Array): LinkMessage | UnknownRequest {
+  try {
+    return decodeLinkMessage(encoded)
+  } catch (cause) {
+    const found = decode(value, encoded, limits.messageBytesMax)
+    const [kind, number]: readonly unknown[] = Array.isArray(found) ? found : []
+    if (!isNumber(kind) || kind <= kinds || !isNumber(number)) throw cause
+    return { name: "unknown", request: number }
+  }
+}
+
+function isNumber(found: unknown): found is number {
+  return typeof found === "number" && Number.isInteger(found) && found >= 0
+}
+
+/** The answer to a request that this version does not know. */
+export const unknownRequestAnswer = {
+  name: "refused",
+  code: "unknown-request",
+  final: true,
+  retrySeconds: 0,
+} as const

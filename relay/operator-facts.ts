@@ -44,6 +44,8 @@ const peer = Type.Object({
   linked: Type.Boolean(),
   /** Since it is linked, or since it is not; null when it was not since the process began. */
   seconds: orNull(seconds),
+  /** The version of the protocol that is spoken with it; null before its first HELLO. */
+  protocol: orNull(count),
   /** Its clock minus ours, at its last HELLO. */
   skewSeconds: orNull(Type.Integer()),
   refusedLink: orNull(trouble),

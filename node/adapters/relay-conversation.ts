@@ -5,9 +5,11 @@ import { linkLanes } from "../../protocol/frames.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import {
   type LinkMessage,
-  decodeLinkMessage,
   encodeLinkMessage,
   isAnswer,
+  readLinkMessage,
+  type UnknownRequest,
+  unknownRequestAnswer,
 } from "../../protocol/link-messages.ts"
 import type { LinkSession } from "../../protocol/link-session.ts"
 import type { Clock, LinkRequest, RelayLink } from "../core/ports.ts"
@@ -78,12 +80,18 @@ export class RelayConversation implements RelayLink {
 
   /** A whole message has come. */
   received(lane: LinkLane, bytes: Uint8Array, handle: number): void {
-    let message: LinkMessage
+    let message: LinkMessage | UnknownRequest
     try {
-      message = decodeLinkMessage(bytes)
+      message = readLinkMessage(bytes)
     } catch (cause) {
       if (!(cause instanceof ChappeError)) throw cause
       this.end("frame")
+      return
+    }
+    if (message.name === "unknown") {
+      this.#session.handled(handle)
+      const { request } = message
+      this.#send(answerLane(lane), encodeLinkMessage({ ...unknownRequestAnswer, request }))
       return
     }
     if (isAnswer(message)) {
@@ -119,8 +127,7 @@ export class RelayConversation implements RelayLink {
     }
     if (this.#isDown) return
     this.#session.handled(handle)
-    const answerLane = lane === linkLanes.bulk ? linkLanes.bulk : linkLanes.control
-    this.#send(answerLane, encodeLinkMessage({ ...answer, request }))
+    this.#send(answerLane(lane), encodeLinkMessage({ ...answer, request }))
   }
 
   #send(lane: LinkLane, encoded: Uint8Array): void {
@@ -141,4 +148,9 @@ export class RelayConversation implements RelayLink {
       if (queue.length === 0) this.#queued.delete(lane)
     }
   }
+}
+
+/** Answers overtake mail, but an answer to bulk waits with bulk. */
+function answerLane(lane: LinkLane): LinkLane {
+  return lane === linkLanes.bulk ? linkLanes.bulk : linkLanes.control
 }

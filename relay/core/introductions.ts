@@ -100,8 +100,8 @@ export class Introductions {
   #judge(peer: PinnedPeer, signed: Uint8Array, exporter: Uint8Array, role: 0 | 1): Hello {
     const { now } = this.#network
     const expected = { exporter, from: peer.name, to: this.#name, role, now }
-    const { hello } = openHello(this.#directory, signed, expected)
-    this.#watch.heard(peer.name, hello.at, this.#network.own)
+    const { hello, version } = openHello(this.#directory, signed, expected)
+    this.#watch.heard(peer.name, { version, skewSeconds: hello.at - this.#network.own })
     if (peer.role === "relay") this.#network.heard(peer.name, hello.at)
     return hello
   }

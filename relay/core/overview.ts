@@ -196,7 +196,7 @@ export class Overview {
   async #peer(name: string, role: PeerRole): Promise<PeerFacts> {
     const { links, watch, gauge } = this.#parts
     const queue = role === "node" ? queueNames.member(name) : queueNames.forward(name)
-    const { linkedSinceMs, downSinceMs, skewSeconds, refused, setAside } = watch.of(name)
+    const { linkedSinceMs, downSinceMs, version, skewSeconds, refused, setAside } = watch.of(name)
     const lanes: LaneFacts[] = []
     for (const lane of queueLanes) {
       const facts = await this.#lane(queue, lane)
@@ -208,6 +208,7 @@ export class Overview {
       role: role === "node" ? "member" : "relay",
       linked: links.isLinked(name),
       seconds: sinceMs === undefined ? null : this.#ago(sinceMs),
+      protocol: version ?? null,
       skewSeconds: skewSeconds ?? null,
       refusedLink: this.#trouble(refused),
       setAside: this.#trouble(setAside),

@@ -5,9 +5,11 @@ import { ChappeError, type ErrorCode, isErrorCode } from "../../protocol/errors.
 import { type LinkLane, linkLanes } from "../../protocol/frames.ts"
 import {
   type LinkMessage,
-  decodeLinkMessage,
   encodeLinkMessage,
   isAnswer,
+  readLinkMessage,
+  type UnknownRequest,
+  unknownRequestAnswer,
 } from "../../protocol/link-messages.ts"
 import type { LinkEvent, LinkSession } from "../../protocol/link-session.ts"
 import { relayLimits } from "../limits.ts"
@@ -154,13 +156,19 @@ export class PeerLink implements Peer {
   }
 
   #message(bytes: Uint8Array, handle: number, lane: LinkLane): void {
-    let message: LinkMessage
+    let message: LinkMessage | UnknownRequest
     try {
-      message = decodeLinkMessage(bytes)
+      message = readLinkMessage(bytes)
     } catch (cause) {
       if (!(cause instanceof ChappeError)) throw cause
       this.#journal.warn("frame", { peer: this.name, code: cause.code })
       this.close("frame")
+      return
+    }
+    if (message.name === "unknown") {
+      this.#session.handled(handle)
+      const { request } = message
+      this.#send(answerLane(lane), encodeLinkMessage({ ...unknownRequestAnswer, request }))
       return
     }
     if (isAnswer(message)) {

@@ -10,6 +10,8 @@ export type Conduct = {
   /** Since when the link stands, or since when it does not; monotonic, undefined when it never did. */
   readonly linkedSinceMs: number | undefined
   readonly downSinceMs: number | undefined
+  /** The version of the protocol that we speak with it. */
+  readonly version: number | undefined
   /** Its clock minus ours at its last HELLO, in seconds. */
   readonly skewSeconds: number | undefined
   /** Its last link was refused, here or there. */
@@ -21,6 +23,7 @@ export type Conduct = {
 const unseen: Conduct = {
   linkedSinceMs: undefined,
   downSinceMs: undefined,
+  version: undefined,
   skewSeconds: undefined,
   refused: undefined,
   setAside: undefined,
@@ -44,9 +47,9 @@ export class PeerWatch {
     this.#note(name, { linkedSinceMs: undefined, downSinceMs: this.#nowMs() })
   }
 
-  /** A HELLO of the peer said `at`, when our clock said `own`. */
-  heard(name: string, at: number, own: number): void {
-    this.#note(name, { skewSeconds: at - own })
+  /** A HELLO of the peer's held. */
+  heard(name: string, said: Pick<Conduct, "version" | "skewSeconds">): void {
+    this.#note(name, said)
   }
 
   /** A link of the peer's was not made. */

@@ -158,6 +158,7 @@ const waiting: MemberFacts = {
     role: "member",
     linked: true,
     seconds: 30,
+    protocol: 1,
     skewSeconds: 0,
     refusedLink: null,
     setAside: null,
