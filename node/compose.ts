@@ -18,6 +18,7 @@ import { FileKeyVault, fileOfficerKeys } from "./adapters/key-vault.ts"
 import { openLevelRecordStore, recordsPath } from "./adapters/level-record-store.ts"
 import { nodeMetrics } from "./adapters/metrics.ts"
 import { pinoLog } from "./adapters/pino-log.ts"
+import { connectTls } from "./adapters/relay-dialler.ts"
 import { RelayDiallers } from "./adapters/relay-diallers.ts"
 import { Rounds } from "./adapters/rounds.ts"
 import { systemClock } from "./adapters/system-clock.ts"
@@ -165,6 +166,7 @@ function relayDiallers(
     vault,
     options: {
       me,
+      connect: connectTls,
       hello: (relay, exporter) => greetings.say(relay, exporter),
       confirm: (relay, hello, exporter) => greetings.hear(relay, hello, exporter),
       handle: (link, message) => requests.answer(link, message),

@@ -19,11 +19,15 @@ import type { Clock, Journal } from "./ports.ts"
 
 /** Where a link's frames go. */
 export interface Wire {
+  readonly isOpen: boolean
+  /** What is sent while it is not open is gone. */
   send(frame: Uint8Array): void
   /** Bytes that were sent and have not left this process. */
   readonly bufferedBytes: number
   /** Ends the connection after what was sent. */
   end(): void
+  /** Ends it at once. */
+  cut(): void
 }
 
 /** What we answer to a peer's request; nothing for messages that need none. */

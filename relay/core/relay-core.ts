@@ -33,7 +33,8 @@ import { Logs, entryKey } from "./logs.ts"
 import { Mail } from "./mail.ts"
 import { NetworkClock } from "./network-clock.ts"
 import { Overview } from "./overview.ts"
-import type { Handler, PeerLink } from "./peer-link.ts"
+import type { PeerLink } from "./peer-link.ts"
+import type { LinkParts } from "./peer-session.ts"
 import { PeerWatch } from "./peer-watch.ts"
 import type {
   AttachmentStore,
@@ -77,19 +78,6 @@ export type RelayCoreSetup = {
   readonly version: string
   /** Called once when the relay cannot go on. */
   readonly failed: (why: unknown) => void
-}
-
-/** What a link's socket asks the relay about its peer. */
-export type LinkParts = {
-  readonly introductions: Introductions
-  readonly clock: Clock
-  readonly journal: Journal
-  readonly handler: Handler
-  /** A link with verified HELLOs is up; and down again. */
-  readonly up: (link: PeerLink) => void
-  readonly down: (link: PeerLink) => void
-  /** A link of this peer's was refused or has broken the rules. */
-  readonly refused: (peer: string, code: string) => void
 }
 
 /** The parts that adapters and compose.ts reach for. */

@@ -160,6 +160,7 @@ export class TestNode {
               linkKey: emptyBytes,
               session,
               wire: {
+                isOpen: true,
                 send: (frame) => {
                   webSocket.send(frame)
                 },
@@ -168,6 +169,9 @@ export class TestNode {
                 },
                 end: () => {
                   webSocket.close()
+                },
+                cut: () => {
+                  webSocket.terminate()
                 },
               },
               clock: systemClock,

@@ -1,4 +1,4 @@
-// One link to a relay: requests and answers over a link session on a WebSocket.
+// One link to a relay: requests and answers over a link session.
 
 import type { LinkLane } from "../../protocol/frames.ts"
 import { linkLanes } from "../../protocol/frames.ts"
@@ -12,16 +12,24 @@ import {
   unknownRequestAnswer,
 } from "../../protocol/link-messages.ts"
 import type { LinkSession } from "../../protocol/link-session.ts"
-import type { Clock, LinkRequest, RelayLink } from "../core/ports.ts"
+import type { Clock, LinkRequest, RelayLink } from "./ports.ts"
 
 type Waiting = {
   readonly resolve: (answer: LinkMessage) => void
   readonly reject: (error: ChappeError) => void
 }
 
-export type Wire = {
-  readonly send: (frame: Uint8Array) => void
-  readonly end: () => void
+/** Where a link's frames go. */
+export interface Wire {
+  readonly isOpen: boolean
+  /** Bytes that were sent and have not left this process. */
+  readonly bufferedBytes: number
+  /** What is sent while it is not open is gone. */
+  send(frame: Uint8Array): void
+  /** Ends the connection after what was sent. */
+  end(): void
+  /** Ends it at once. */
+  cut(): void
 }
 
 export class RelayConversation implements RelayLink {
