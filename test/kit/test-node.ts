@@ -45,6 +45,30 @@ import type { World, WorldMember } from "./world.ts"
 
 export const silentJournal: Journal = { info: () => undefined, warn: () => undefined }
 
+export type SealOptions = {
+  readonly to: readonly string[]
+  readonly document?: Value
+  readonly lane?: Lane
+  readonly created?: number
+  readonly expires?: number
+  readonly attachments?: readonly AttachmentRef[]
+}
+
+const kemKeys = new WeakMap<World, Map<string, Uint8Array>>()
+
+/** A member's prekey of the world's day. */
+function kemKeyOf(world: World, node: string): Uint8Array {
+  const known = kemKeys.get(world) ?? new Map<string, Uint8Array>()
+  kemKeys.set(world, known)
+  const period = world.members.get(node)?.periods[0]
+  const key =
+    known.get(node) ??
+    (period === undefined ? undefined : dayKeyPair(period, dayOf(world.at))?.publicKey)
+  if (key === undefined) throw new Error(`no prekey of ${node}`)
+  known.set(node, key)
+  return key
+}
+
 export type Submission = {
   readonly sealed: SealedEnvelope
   readonly request: Omit<LinkMessage<"submit">, "request">
@@ -284,29 +308,77 @@ export class TestNode {
     subject: Uint8Array,
     seq = this.nextSeq(origin),
   ): LogStatement {
-    const salt = this.#random(32)
-    const commit = commitmentOf(sha256, salt, subject)
+    const [statement] = this.#statements(kind, origin, [subject], seq)
+    if (statement === undefined) throw new Error("one statement")
+    return statement
+  }
+
+  /** Under one signature. */
+  #statements(
+    kind: "envelope" | "receipts" | "journal",
+    origin: string,
+    subjects: readonly Uint8Array[],
+    firstSeq?: number,
+  ): readonly LogStatement[] {
     const { keyId } = this.member.node
-    const id = logStatementId({ kind, origin, commit, keyId, seq })
-    const { auths } = signBatch(this.name, this.member.node, [{ id, blind: emptyBytes }])
-    const [auth] = auths
-    if (auth === undefined) throw new Error("one auth")
-    return { origin, seq, keyId, salt, commit, auth: encodeAuth(auth) }
+    const drafts = subjects.map((subject, i) => {
+      const salt = this.#random(32)
+      const seq = firstSeq === undefined ? this.nextSeq(origin) : firstSeq + i
+      return { origin, seq, keyId, salt, commit: commitmentOf(sha256, salt, subject) }
+    })
+    const { auths } = signBatch(
+      this.name,
+      this.member.node,
+      drafts.map((draft) => ({ id: logStatementId({ kind, ...draft }), blind: emptyBytes })),
+    )
+    return drafts.map((draft, i) => {
+      const auth = auths[i]
+      if (auth === undefined) throw new Error("an auth each")
+      return { ...draft, auth: encodeAuth(auth) }
+    })
   }
 
   /** A sealed message with its log statement for that relay. */
-  seal(
-    relay: string,
-    options: {
-      readonly to: readonly string[]
-      readonly document?: Value
-      readonly lane?: Lane
-      readonly created?: number
-      readonly expires?: number
-      readonly attachments?: readonly AttachmentRef[]
-      readonly seq?: number
-    },
-  ): Submission {
+  seal(relay: string, options: SealOptions & { readonly seq?: number }): Submission {
+    const [submission] = this.sealAll(relay, [options], options.seq)
+    if (submission === undefined) throw new Error("one submission")
+    return submission
+  }
+
+  /** Up to 512 messages under one signature, and their log statements under another, as a busy node has them. */
+  sealAll(relay: string, all: readonly SealOptions[], firstSeq?: number): readonly Submission[] {
+    const sealed = all.map((options) => this.#sealed(options))
+    const { auths } = signBatch(
+      this.name,
+      this.member.node,
+      sealed.map(({ messageId }) => ({ id: messageId, blind: this.#random(16) })),
+    )
+    const { origin } = this.world.relay(relay).trafficLog
+    const statements = this.#statements(
+      "envelope",
+      origin,
+      sealed.map(({ messageId }) => messageId),
+      firstSeq,
+    )
+    return sealed.map((one, i) => {
+      const [auth, statement] = [auths[i], statements[i]]
+      if (auth === undefined || statement === undefined) throw new Error("an auth each")
+      return {
+        sealed: one,
+        request: {
+          name: "submit",
+          header: one.header,
+          auth: encodeAuth(auth),
+          leaves: one.leaves,
+          statement,
+          attachments: all[i]?.attachments ?? [],
+          body: one.body,
+        },
+      }
+    })
+  }
+
+  #sealed(options: SealOptions): SealedEnvelope {
     const { world, member } = this
     const created = options.created ?? world.at
     const lane = options.lane ?? 0
@@ -324,12 +396,9 @@ export class TestNode {
     const content = draftContent(this.name, id, draft)
     const recipients = nodes.map((node) => {
       const channel = this.#channels.get(`${node}/${lane}`) ?? { seq: 0, prev: zeroHash }
-      const period = world.members.get(node)?.periods[0]
-      const pair = period === undefined ? undefined : dayKeyPair(period, dayOf(world.at))
-      if (pair === undefined) throw new Error(`no prekey of ${node}`)
       return {
         node,
-        kemKey: pair.publicKey,
+        kemKey: kemKeyOf(world, node),
         channelSeq: channel.seq + 1,
         channelPrev: channel.prev,
       }
@@ -351,24 +420,7 @@ export class TestNode {
     })
     for (const { node, channelSeq } of recipients)
       this.#channels.set(`${node}/${lane}`, { seq: channelSeq, prev: sealed.messageId })
-    const { auths } = signBatch(this.name, member.node, [
-      { id: sealed.messageId, blind: this.#random(16) },
-    ])
-    const [auth] = auths
-    if (auth === undefined) throw new Error("one auth")
-    const { origin } = world.relay(relay).trafficLog
-    return {
-      sealed,
-      request: {
-        name: "submit",
-        header: sealed.header,
-        auth: encodeAuth(auth),
-        leaves: sealed.leaves,
-        statement: this.statement("envelope", origin, sealed.messageId, options.seq),
-        attachments: options.attachments ?? [],
-        body: sealed.body,
-      },
-    }
+    return sealed
   }
 
   async submit(relay: string, submission: Submission): Promise<Acceptance> {
