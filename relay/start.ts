@@ -132,7 +132,7 @@ async function openPorts(config: RelayConfig, given: Partial<RelayPorts>): Promi
 
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
-    return Uint8Array.from(await readFile(path))
+    return new Uint8Array(await readFile(path))
   } catch (cause) {
     const why = isMissing(cause) ? "is missing" : "cannot be read"
     throw new ChappeError("file-unreadable", `${path} ${why}`, { cause })

@@ -85,5 +85,5 @@ export async function readAnswer(answer: HttpAnswer, bytesMax: number): Promise<
     if (error instanceof ChappeError) throw error
     throw new ChappeError("link-down", "the answer was cut short", { cause: error })
   }
-  return Uint8Array.from(Buffer.concat(parts))
+  return new Uint8Array(Buffer.concat(parts))
 }

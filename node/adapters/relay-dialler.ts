@@ -146,7 +146,7 @@ export function connectTls(address: RelayAddress, url: URL, options: DiallerOpti
     webSocket.on("error", over)
     webSocket.on("close", over)
     webSocket.on("message", (data, isBinary) =>
-      session.received(isBinary && data instanceof Uint8Array ? Uint8Array.from(data) : undefined),
+      session.received(isBinary && data instanceof Uint8Array ? new Uint8Array(data) : undefined),
     )
     webSocket.on("open", () => session.opened(exporter))
   })

@@ -269,5 +269,5 @@ function postPages(app: FastifyInstance, parts: HttpsParts): void {
 
 function bodyOf({ body }: FastifyRequest): Uint8Array {
   if (!(body instanceof Uint8Array)) throw new ChappeError("usage", `a body of type ${octets}`)
-  return Uint8Array.from(body)
+  return new Uint8Array(body)
 }

@@ -17,13 +17,22 @@ export const webSocketOptions = {
 
 const exporterLabel = "EXPORTER-Channel-Binding"
 
-export function exporterOf(socket: TLSSocket): Uint8Array {
-  return Uint8Array.from(socket.exportKeyingMaterial(32, exporterLabel, Buffer.alloc(0)))
+function exporterOf(socket: TLSSocket): Uint8Array {
+  return new Uint8Array(socket.exportKeyingMaterial(32, exporterLabel, Buffer.alloc(0)))
 }
 
 function bytesOf(data: unknown): Uint8Array | undefined {
   if (data instanceof ArrayBuffer) return new Uint8Array(data)
-  return data instanceof Uint8Array ? Uint8Array.from(data) : undefined
+  return data instanceof Uint8Array ? new Uint8Array(data) : undefined
+}
+
+/** What is written in this turn of the event loop leaves as one TLS record and one call. */
+function together(socket: TLSSocket): void {
+  if (socket.writableCorked > 0) return
+  socket.cork()
+  setImmediate(() => {
+    socket.uncork()
+  })
 }
 
 /** Runs a link on an open WebSocket. `role` is ours: 0 opener, 1 answerer. */
@@ -31,12 +40,12 @@ export function runLink(
   parts: LinkParts,
   options: {
     readonly webSocket: WebSocket
-    readonly exporter: Uint8Array
+    readonly socket: TLSSocket
     readonly peer: PinnedPeer
     readonly role: 0 | 1
   },
 ): void {
-  const { webSocket, exporter, peer, role } = options
+  const { webSocket, socket, peer, role } = options
   const wire: Wire = {
     get isOpen() {
       return webSocket.readyState === WebSocket.OPEN
@@ -45,7 +54,9 @@ export function runLink(
       return webSocket.bufferedAmount
     },
     send: (frame) => {
-      if (webSocket.readyState === WebSocket.OPEN) webSocket.send(frame)
+      if (webSocket.readyState !== WebSocket.OPEN) return
+      together(socket)
+      webSocket.send(frame)
     },
     end: () => webSocket.close(),
     cut: () => webSocket.terminate(),
@@ -53,7 +64,7 @@ export function runLink(
   webSocket.on("error", (cause) => {
     parts.journal.warn("socket", { peer: peer.name, why: cause.message })
   })
-  const session = startPeerSession(parts, { wire, exporter, peer, role })
+  const session = startPeerSession(parts, { wire, exporter: exporterOf(socket), peer, role })
   webSocket.on("message", (data, isBinary) =>
     session.received(isBinary ? bytesOf(data) : undefined),
   )

@@ -15,7 +15,7 @@ export function openMemoryRecordStore(
   const records = new Map(durable)
   const ordered = ({ gte, lt, limit, reverse = false }: RecordRange): readonly StoredRecord[] => {
     const found = [...records]
-      .map(([key, value]) => ({ key: fromHex(key), value: Uint8Array.from(value) }))
+      .map(([key, value]) => ({ key: fromHex(key), value: new Uint8Array(value) }))
       .filter(({ key }) => compareBytes(key, gte) >= 0 && compareBytes(key, lt) < 0)
       .toSorted((a, b) => compareBytes(a.key, b.key))
     return (reverse ? found.toReversed() : found).slice(0, limit)
@@ -23,7 +23,7 @@ export function openMemoryRecordStore(
   return {
     async get(key) {
       const value = records.get(toHex(key))
-      return value === undefined ? undefined : Uint8Array.from(value)
+      return value === undefined ? undefined : new Uint8Array(value)
     },
     async range(range) {
       return ordered(range)
@@ -40,6 +40,6 @@ export function openMemoryRecordStore(
 }
 
 function apply(target: Map<string, Uint8Array>, op: RecordOp): void {
-  if (op.type === "put") target.set(toHex(op.key), Uint8Array.from(op.value))
+  if (op.type === "put") target.set(toHex(op.key), new Uint8Array(op.value))
   else target.delete(toHex(op.key))
 }

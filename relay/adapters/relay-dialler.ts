@@ -8,7 +8,7 @@ import { equalBytes } from "../../protocol/bytes.ts"
 import type { LinkParts } from "../core/peer-session.ts"
 import { relayLimits } from "../limits.ts"
 import type { CertificatePem } from "./link-listener.ts"
-import { exporterOf, runLink, webSocketOptions } from "./link-socket.ts"
+import { runLink, webSocketOptions } from "./link-socket.ts"
 
 export type DialledRelay = {
   readonly name: string
@@ -95,7 +95,7 @@ function dial(
     webSocket.on("error", () => socket.destroy())
     webSocket.on("open", () => {
       const peer = { name: relay.name, role: "relay", linkKey: key } as const
-      runLink(parts, { webSocket, exporter: exporterOf(socket), peer, role: 0 })
+      runLink(parts, { webSocket, socket, peer, role: 0 })
     })
   })
 }

@@ -3,7 +3,7 @@
 // settled goes again. docs/PROTOCOL.md, "Delivery".
 
 import { sha256 } from "../../keys/crypto.ts"
-import { equalBytes, toHex, utf8 } from "../../protocol/bytes.ts"
+import { concat, equalBytes, toHex, utf8 } from "../../protocol/bytes.ts"
 import { decodeHeader } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { type LinkLane, linkLaneOf, linkLanes } from "../../protocol/frames.ts"
@@ -146,7 +146,7 @@ export class Delivery {
   async #read(lane: number, after: number, limit: number): Promise<readonly Placed[]> {
     const prefix = laneKey(this.#queue, lane)
     const records = await this.#parts.store.range({
-      gte: Uint8Array.of(...prefix, ...positionKey(after + 1)),
+      gte: concat(prefix, positionKey(after + 1)),
       lt: afterPrefix(prefix),
       limit,
     })

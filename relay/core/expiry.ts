@@ -40,11 +40,12 @@ export class Expiry {
     const { now } = network
     const limit = relayLimits.sweepItems
     const due = await store.range({ gte: recordKey("due"), lt: recordKey("due", u32(now)), limit })
-    for (const { key } of due) {
+    for (const { key, value } of due) {
+      const payload = openRecord(key, value)
       const isEnded = await committer.commit(async (draft) => {
         // The log must be able to tell of it; else it waits.
         if (draft.facts.time === undefined) return () => false
-        await this.#end(draft, key)
+        await this.#end(draft, key, payload)
         draft.delete(key)
         return () => true
       })
@@ -57,14 +58,17 @@ export class Expiry {
     return due.length === limit
   }
 
-  async #end(draft: Draft, due: Uint8Array): Promise<void> {
+  async #end(draft: Draft, due: Uint8Array, payload: Uint8Array): Promise<void> {
     const sort = fromUtf8(due.slice(head - 1, head))
     const subject = due.slice(head)
     if (sort === "x") await this.#expire(draft, subject)
     else if (sort === "k") draft.delete(knownKey(subject))
     else if (sort === "a") this.#parts.mail.endReference(draft, subject)
     else if (sort === "q") await this.#parts.mail.dequeue(draft, subject)
-    else await forgetNumber(draft, subject)
+    else {
+      await forgetNumber(draft, subject)
+      if (payload.length > 0) draft.delete(knownKey(payload))
+    }
   }
 
   async #expire(draft: Draft, messageId: Uint8Array): Promise<void> {

@@ -59,8 +59,8 @@ export function referencePrefix(hash: Uint8Array, node?: string): Uint8Array {
 }
 
 /**
- * What happens at a time: `x` a message expires, `k` an id and `n` a log number are forgotten, `a` a
- * reference ends, `q` evidence or a control that nobody fetched goes.
+ * What happens at a time: `x` a message expires, `k` an id and `n` a log number are forgotten (and the id
+ * that stands under it), `a` a reference ends, `q` evidence or a control that nobody fetched goes.
  */
 export type DueSort = "x" | "k" | "n" | "a" | "q"
 
@@ -69,6 +69,19 @@ export function dueKey(at: number, sort: DueSort, subject: Uint8Array): Uint8Arr
 }
 
 const counterKey = recordKey("counter")
+
+/** What `hold` reads for a new message. */
+export const newHoldReads: readonly Uint8Array[] = [counterKey]
+
+/** What `hold` and `settle` read for a known message and these recipients. */
+export function holdReads(messageId: Uint8Array, nodes: readonly string[]): readonly Uint8Array[] {
+  return [
+    counterKey,
+    holdingKey(messageId),
+    messageKey(messageId),
+    ...nodes.map((node) => sliceKey(messageId, node)),
+  ]
+}
 
 export type HeldRecipient = {
   readonly node: string
@@ -79,6 +92,8 @@ export type HeldRecipient = {
 }
 
 export type HeldMessage = {
+  /** Its id is not known here: nothing of it is stored. */
+  readonly isNew: boolean
   readonly messageId: Uint8Array
   readonly header: Uint8Array
   readonly auth: Uint8Array
@@ -154,9 +169,9 @@ export class Mail {
     held: HeldMessage,
     acceptance: (sealed: Sealed) => Acceptance,
   ): Promise<void> {
-    const { messageId, lane } = held
-    const before = await draft.get(holdingRecord, holdingKey(messageId))
-    const old = await draft.get(messageRecord, messageKey(messageId))
+    const { messageId, lane, isNew } = held
+    const before = isNew ? undefined : await draft.get(holdingRecord, holdingKey(messageId))
+    const old = isNew ? undefined : await draft.get(messageRecord, messageKey(messageId))
     const via = old?.via ?? held.via
     const byQueue = new Map<string, HeldRecipient[]>()
     for (const recipient of held.recipients)
@@ -169,7 +184,7 @@ export class Mail {
       this.#put(draft, queue, lane, position, item)
       for (const { node, leaf, path } of recipients) {
         const key = sliceKey(messageId, node)
-        const aside = await draft.get(sliceRecord, key)
+        const aside = isNew ? undefined : await draft.get(sliceRecord, key)
         if (aside === undefined) added += 1
         else await this.#leaveQueue(draft, node, aside)
         draft.put(sliceRecord, key, { leaf, path, queue, lane, position })

@@ -70,7 +70,7 @@ export class PublishedLog {
     for (const entry of bundle.slice(from % tileWidth, width)) {
       bytes += entry.length
       if (entries.length > 0 && bytes > partBytesMax) break
-      entries.push(Uint8Array.from(entry))
+      entries.push(new Uint8Array(entry))
     }
     return entries
   }

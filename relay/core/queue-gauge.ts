@@ -4,7 +4,7 @@
 import { openRecord, recordKey, afterPrefix, tables } from "./tables.ts"
 import type { RecordStore } from "./ports.ts"
 import { type QueueItem, queueItem } from "./records.ts"
-import { utf8 } from "../../protocol/bytes.ts"
+import { concat, toName, utf8 } from "../../protocol/bytes.ts"
 
 export type Depth = { items: number; bytes: number }
 
@@ -32,7 +32,7 @@ export class QueueGauge {
       }
       const last = records.at(-1)
       if (last === undefined || records.length < pageItems) return gauge
-      gte = Uint8Array.of(...last.key, 0)
+      gte = concat(last.key, Uint8Array.of(0))
     }
   }
 
@@ -70,8 +70,6 @@ function change(depths: Map<string, Depth>, name: string, items: number, bytes: 
   else depths.set(name, after)
 }
 
-const decoder = (bytes: Uint8Array): string => String.fromCharCode(...bytes)
-
 /** `q ‖ u8 length ‖ queue ‖ u8 lane ‖ u64 position`. Queue names are ASCII. */
 export function parseQueueKey(key: Uint8Array): {
   readonly queue: string
@@ -80,7 +78,7 @@ export function parseQueueKey(key: Uint8Array): {
 } {
   const start = utf8(tables.queue).length + 1
   const length = key[start - 1] ?? 0
-  const queue = decoder(key.slice(start, start + length))
+  const queue = toName(key.slice(start, start + length))
   const rest = key.slice(start + length)
   const view = new DataView(rest.buffer, rest.byteOffset)
   return { queue, lane: view.getUint8(0), position: Number(view.getBigUint64(1)) }

@@ -18,11 +18,11 @@ import type { SubmitFacts } from "./admit-submit.ts"
 import type { Committer } from "./committer.ts"
 import type { Draft } from "./draft.ts"
 import type { Logs } from "./logs.ts"
-import { type Mail, messageKey } from "./mail.ts"
+import { type Mail, holdReads, messageKey } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import { messageRecord, queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
-import { factsOf, logStatement } from "./statement-log.ts"
+import { factsOf, logStatement, statementReads } from "./statement-log.ts"
 
 export type Receipts = LinkMessage<"receipts">
 export type Evidence = LinkMessage<"evidence">
@@ -68,8 +68,14 @@ export class ReceiptDesk {
     for (const one of plain) this.#judgeReceipt(peer, one, receipts.root, facts)
     if (plain.length > 0 && receipts.root === null)
       throw new ChappeError("commitment", "plain receipts need their batch's root")
-    return this.#parts.committer.commit(async (draft) =>
-      this.#accept(draft, receipts, plain, facts),
+    return this.#parts.committer.commit(
+      async (draft) => this.#accept(draft, receipts, plain, facts),
+      {
+        reads: [
+          ...statementReads(receipts.statement),
+          ...plain.flatMap(({ receipt }) => holdReads(receipt.messageId, [peer])),
+        ],
+      },
     )
   }
 

@@ -2,10 +2,9 @@
 // body, slices, queue entries, log entry and the number's use. docs/PROTOCOL.md, "Delivery".
 
 import type { BatchVerifier } from "../../protocol/batch.ts"
-import { emptyBytes, toHex } from "../../protocol/bytes.ts"
+import { toHex } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
-import { limits } from "../../protocol/limits.ts"
 import type { Acceptance } from "../../protocol/link-messages.ts"
 import { memberStatuses } from "../../protocol/roster.ts"
 import { relayLimits } from "../limits.ts"
@@ -24,13 +23,20 @@ import type { Draft, RelayStep } from "./draft.ts"
 import type { Draining } from "./draining.ts"
 import type { Peer } from "./links.ts"
 import type { Logs } from "./logs.ts"
-import { type HeldRecipient, type Mail, dueKey, knownKey, messageKey, sliceKey } from "./mail.ts"
+import {
+  type HeldRecipient,
+  type Mail,
+  knownKey,
+  messageKey,
+  newHoldReads,
+  sliceKey,
+} from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { AttachmentStore } from "./ports.ts"
 import type { QueueGauge } from "./queue-gauge.ts"
 import { knownRecord, queueNames, sliceRecord } from "./records.ts"
 import type { Routes } from "./routes.ts"
-import { burnNumber, factsOf, logStatement } from "./statement-log.ts"
+import { burnNumber, factsOf, logStatement, statementReads } from "./statement-log.ts"
 
 export type SubmitParts = {
   readonly directory: Directory
@@ -92,6 +98,7 @@ export class Submits {
     await this.#judgeRoom(submit, envelope)
     return committer.commit(async (draft) => this.#accept(draft, submit, envelope, facts), {
       bodyBytes: submit.body.length,
+      reads: [knownKey(read.messageId), ...newHoldReads, ...statementReads(submit.statement)],
     })
   }
 
@@ -139,8 +146,8 @@ export class Submits {
     )
     if (logged.kind === "stored") return () => logged.acceptance
     const { acceptance } = logged
-    await this.#place(draft, submit, envelope, acceptance)
-    draft.putBytes(dueKey(draft.time + limits.idKeepSeconds, "k", messageId), emptyBytes)
+    const isNew = !(await draft.has(knownKey(messageId)))
+    await this.#place(draft, submit, envelope, { acceptance, isNew })
     draft.onSealed(() => {
       const { expires } = header.core
       draft.put(knownRecord, knownKey(messageId), { acceptance: acceptance(), expires })
@@ -153,7 +160,7 @@ export class Submits {
     draft: Draft,
     submit: Submit,
     envelope: AdmittedEnvelope,
-    acceptance: () => Acceptance,
+    { acceptance, isNew }: { readonly acceptance: () => Acceptance; readonly isNew: boolean },
   ): Promise<void> {
     const { mail, routes, directory } = this.#parts
     const { messageId, header, paths } = envelope
@@ -161,7 +168,7 @@ export class Submits {
     const recipients: HeldRecipient[] = []
     const undelivered: RelayStep[] = []
     for (const [i, { node }] of core.recipients.entries()) {
-      const slice = await draft.get(sliceRecord, sliceKey(messageId, node))
+      const slice = isNew ? undefined : await draft.get(sliceRecord, sliceKey(messageId, node))
       if (slice !== undefined && slice.queue !== queueNames.aside) continue
       const queue = routes.queueFor(node)
       const isActive = directory.member(node)?.status === memberStatuses.active
@@ -183,6 +190,7 @@ export class Submits {
       await mail.hold(
         draft,
         {
+          isNew,
           messageId,
           header: submit.header,
           auth: submit.auth,
@@ -225,7 +233,8 @@ export class Submits {
         if (draft.facts.time === undefined) return () => acceptance
         const isHeld = await draft.has(messageKey(read.messageId))
         const missing = isHeld ? await this.#missing(draft, envelope) : true
-        if (missing) await this.#place(draft, submit, envelope, () => acceptance)
+        const again = { acceptance: () => acceptance, isNew: false }
+        if (missing) await this.#place(draft, submit, envelope, again)
         return () => acceptance
       },
       { bodyBytes: submit.body.length },

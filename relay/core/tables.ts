@@ -53,7 +53,7 @@ export function position(value: number): Uint8Array {
 
 /** The first key after all keys that begin with `prefix`. */
 export function afterPrefix(prefix: Uint8Array): Uint8Array {
-  const next = Uint8Array.from(prefix)
+  const next = new Uint8Array(prefix)
   for (let at = next.length - 1; at >= 0; at--) {
     const byte = next[at] ?? 0
     if (byte < 0xff) {

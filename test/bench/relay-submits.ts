@@ -1,6 +1,6 @@
 // How many submits a relay takes, how much of its processor each costs, and how long one needs. The relay is a
 // process of its own on a real disk; this one plays a member's node, which has sealed everything before the
-// clock starts. Run: npx tsc -b && node dist/test/bench/relay-submits.js [messages] [rounds]
+// clock starts. Run: npx tsc -b && node dist/test/bench/relay-submits.js [messages] [rounds] [work]
 
 import { RelayProcess } from "../kit/relay-process.ts"
 import { Stage } from "../kit/running-relays.ts"
@@ -9,11 +9,12 @@ import type { Submission, TestNode } from "../kit/test-node.ts"
 const messages = Number(process.argv[2] ?? 4_000)
 const rounds = Number(process.argv[3] ?? 3)
 const document = "x".repeat(900)
+const only = process.argv[4]
 const works = [
   { name: "a signature each", batch: 1, inFlight: 128 },
   { name: "batches of 64", batch: 64, inFlight: 128 },
   { name: "one in flight", batch: 1, inFlight: 1 },
-] as const
+].filter(({ name }) => only === undefined || name === only)
 
 type Round = { readonly perSecond: number; readonly cpuUs: number; readonly p50: number }
 
@@ -25,7 +26,12 @@ function sealed(node: TestNode, count: number, batch: number): readonly Submissi
   const all: Submission[] = []
   while (all.length < count) {
     const size = Math.min(batch, count - all.length)
-    all.push(...node.sealAll("hub1", Array.from({ length: size }, () => ({ to: ["JP"], document }))))
+    all.push(
+      ...node.sealAll(
+        "hub1",
+        Array.from({ length: size }, () => ({ to: ["JP"], document })),
+      ),
+    )
   }
   return all
 }
