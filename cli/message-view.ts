@@ -48,6 +48,17 @@ function precedenceText(output: Output, item: JsonObject): string {
   return precedence
 }
 
+/** A sender's numbers that have not come, a sentence without a full stop. */
+export function gapText(gap: JsonObject): string {
+  const first = numberField(gap, "first")
+  const last = numberField(gap, "last")
+  const numbers = first === last ? `number ${first} is` : `numbers ${first} to ${last} are`
+  const asked = numberField(gap, "asked")
+  const times = asked === 1 ? "once" : `${asked} times`
+  const since = formatTime(numberField(gap, "since"))
+  return `from ${shown(gap, "from")}, ${shown(gap, "precedence")}: ${numbers} missing since ${since}, asked for ${times}`
+}
+
 /** Three lines: what needs to be seen first stands first. */
 export function inboxText(output: Output, item: JsonObject): string {
   const state = shown(item, "state")

@@ -26,7 +26,9 @@ export const nodeLimits = {
   // Receiving
   deliveriesWaitingMax: 64, // of one relay, under way at once
   gapPatienceMs: 2_000, // two relays deliver side by side: a short gap mostly fills by itself
-  gapRepeatMs: 30_000,
+  gapRepeatMs: 30_000, // then twice as long each time
+  gapRepeatMsMax: 3_600_000, // a sender that is away for days is asked once an hour
+  gapAsksPerTick: 16, // controls, each signed and stored
   refreshPauseMs: 1_000, // a relay's directory is fetched again for doubtful keys at most this often
 
   // Directory and prekeys

@@ -61,6 +61,12 @@ const table = {
     "two different messages claim the same place in a channel",
     "call the sender: its node was cloned, or it lies; both headers are kept",
   ],
+  tombstone: [
+    422,
+    1,
+    "this receipt may not settle a message's number",
+    "nothing: the number stays open; if it repeats, tell the relay's operator",
+  ],
   body: [
     422,
     1,

@@ -18,6 +18,7 @@ export const limits = {
   leafBytesMax: 1_300, // wrap of 1,168 bytes, name, incarnation, channel
   wrapBytes: 1_168, // X-Wing enc 1,120 + sealed content key 48
   slicePathMax: 8, // log2 of 256
+  tombstoneBytesMax: 30_720, // header, slice and receipt with their auths, no body
   bodyBytesMin: 328, // 56 + 256 + 16: the smallest padded content
   bodyBytesMax: 1_049_672, // 1 MiB padded, 65 tags, salt and commitment
   paddedMin: 256, // below this a size tells the kind of message

@@ -226,6 +226,13 @@ const linkMessages = {
 
   // A relay that is being emptied asks to be spared new mail, or takes that back; answered by `done`.
   draining: record({ kind: literal(29), request, isOn: flag }),
+
+  // In place of a message that will not come, for its recipient; answered by `done`.
+  tombstone: record({
+    kind: literal(30),
+    request,
+    tombstone: bytes(1, limits.tombstoneBytesMax),
+  }),
 } as const
 
 type Table = typeof linkMessages

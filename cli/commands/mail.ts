@@ -13,7 +13,7 @@ import {
   wordsField,
 } from "../json.ts"
 import type { Invocation } from "../invocation.ts"
-import { inboxObject, inboxText, openedText, timeText } from "../message-view.ts"
+import { gapText, inboxObject, inboxText, openedText, timeText } from "../message-view.ts"
 import { type NodeClient, asOfficer, nodeOptions } from "../node-client.ts"
 import { makeFolder } from "../private-files.ts"
 import { safeFileName } from "../safe-file-name.ts"
@@ -57,8 +57,9 @@ export const inbox: Command = {
         for await (const item of client.follow(`/v1/inbox/stream?${query.toString()}`)) show(item)
         return
       }
-      const messages = await everyPage(client, query)
+      const { messages, missing } = await everyPage(client, query)
       for (const item of messages) show(item)
+      for (const gap of missing) output.say(gapText(gap))
       if (messages.length === 0) output.say("Nothing.")
     })
     return undefined
@@ -69,14 +70,16 @@ export const inbox: Command = {
 async function everyPage(
   client: NodeClient,
   query: URLSearchParams,
-): Promise<readonly JsonObject[]> {
-  const all: JsonObject[] = []
+): Promise<{ readonly messages: readonly JsonObject[]; readonly missing: readonly JsonObject[] }> {
+  const messages: JsonObject[] = []
   for (;;) {
-    const page = objectsField(await client.get(`/v1/inbox?${query.toString()}`), "messages")
+    const answer = await client.get(`/v1/inbox?${query.toString()}`)
+    const page = objectsField(answer, "messages")
     const last = page.at(-1)
-    if (last === undefined) return all
-    all.push(...page)
-    if (query.get("since") === textField(last, "id")) return all
+    const missing = objectsField(answer, "missing")
+    if (last === undefined) return { messages, missing }
+    messages.push(...page)
+    if (query.get("since") === textField(last, "id")) return { messages, missing }
     query.set("since", textField(last, "id"))
   }
 }

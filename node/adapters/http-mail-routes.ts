@@ -21,6 +21,7 @@ import { type Session, type Sessions, requireCapability } from "../core/sessions
 import {
   type Sources,
   evidenceFileOf,
+  gapView,
   inboxView,
   outboxView,
   sentMessageView,
@@ -154,7 +155,7 @@ function readingRoutes(server: HttpServer, parts: MailParts): void {
         messages.push(item)
         if (messages.length === limit) break
       }
-    return { messages: messages.map(inboxView) }
+    return { messages: messages.map(inboxView), missing: inbox.gaps.map(gapView) }
   })
 
   server.get(

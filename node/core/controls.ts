@@ -19,13 +19,14 @@ import { linkLanes } from "../../protocol/frames.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { ask } from "./ask.ts"
 import { type Identity, requireSigningKey } from "./identity.ts"
-import type { MissingRange } from "./inbox.ts"
+import type { MissingRange } from "./gaps.ts"
 import type { LinkTable } from "./link-table.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Log, RelayLink } from "./ports.ts"
 import type { Records, Table } from "./records.ts"
 import { Serial } from "./serial.ts"
+import type { TombstoneMaker } from "./tombstone-maker.ts"
 
 export class Controls {
   readonly #identity: Identity
@@ -33,6 +34,7 @@ export class Controls {
   readonly #links: LinkTable
   readonly #outbox: Outbox
   readonly #dispatcher: Dispatcher
+  readonly #tombstones: TombstoneMaker
   readonly #records: Records
   readonly #sent: Table<number>
   readonly #seen: Table<number>
@@ -46,6 +48,7 @@ export class Controls {
     readonly links: LinkTable
     readonly outbox: Outbox
     readonly dispatcher: Dispatcher
+    readonly tombstones: TombstoneMaker
     readonly records: Records
     readonly clock: NetworkClock
     readonly log: Log
@@ -55,6 +58,7 @@ export class Controls {
     this.#links = options.links
     this.#outbox = options.outbox
     this.#dispatcher = options.dispatcher
+    this.#tombstones = options.tombstones
     this.#records = options.records
     this.#sent = options.records.table("control-sent", uint(0xffff_ffff))
     this.#seen = options.records.table("control-seen", uint(0xffff_ffff))
@@ -62,9 +66,13 @@ export class Controls {
     this.#log = options.log
   }
 
-  /** Asks the sender for what is missing, through any relay. It may ask in vain: it asks again later. */
-  async askFor({ sender, ...gap }: MissingRange): Promise<void> {
-    const link = this.#links.first()
+  /**
+   * Asks the sender for what is missing, through one relay after another. It may ask in vain: it asks
+   * again later.
+   */
+  async askFor({ sender, ...gap }: MissingRange, attempt: number): Promise<void> {
+    const links = this.#links.inOrder()
+    const link = links[attempt % links.length]
     if (link === undefined) return
     const control = await this.#sign(sender, "gap", gapBody.toValue(gap))
     this.#log.info("gap", { sender, first: gap.first, last: gap.last })
@@ -109,6 +117,17 @@ export class Controls {
     const { from, last, first } = { ...gap, from: control.from }
     const asked = await this.#outbox.inChannel(from, gap, first, last)
     this.#log.info("gap-asked", { by: from, first, last, held: asked.length })
-    for (const messageId of asked) await this.#dispatcher.again(link, messageId)
+    for (const messageId of asked) await this.#provide(link, from, messageId)
+  }
+
+  /** The message once more, or a tombstone when it will not come. */
+  async #provide(link: RelayLink, member: string, messageId: Uint8Array): Promise<void> {
+    const fate = await this.#outbox.fateOf(messageId, member)
+    if (fate === undefined) return await this.#dispatcher.again(link, messageId)
+    const head = await this.#outbox.headOf(messageId)
+    const tombstone =
+      head === undefined ? undefined : this.#tombstones.make(messageId, head, member, fate)
+    if (tombstone !== undefined)
+      await ask(link, linkLanes.control, { name: "tombstone", tombstone }, "done")
   }
 }

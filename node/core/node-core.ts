@@ -25,6 +25,7 @@ import { Enrolment } from "./enrolment.ts"
 import { Evidence } from "./evidence.ts"
 import { type Identity, type KeyVault, signingKeyAt } from "./identity.ts"
 import { FirstContact } from "./first-contact.ts"
+import { Gaps } from "./gaps.ts"
 import { Greetings } from "./greetings.ts"
 import { Inbox } from "./inbox.ts"
 import { InboxWriter } from "./inbox-writer.ts"
@@ -52,6 +53,7 @@ import { Records } from "./records.ts"
 import { RelayRequests } from "./relay-requests.ts"
 import { Sessions } from "./sessions.ts"
 import { Succession } from "./succession.ts"
+import { TombstoneMaker } from "./tombstone-maker.ts"
 import type { Sources } from "./views.ts"
 import { Witness } from "./witness.ts"
 
@@ -162,16 +164,21 @@ export function connectNode(ports: NodePorts): NodeCore {
     log,
   })
   const writer = new InboxWriter(records, receipts)
+  const tombstones = new TombstoneMaker({ identity, directory, clock, random })
   const controls = new Controls({
     identity,
     directory,
     links,
     outbox,
     dispatcher,
+    tombstones,
     records,
     clock,
     log,
   })
+  const gaps = new Gaps(records, clock, (missing, attempt) =>
+    quietly(log, "gap", controls.askFor(missing, attempt)),
+  )
   const inbox = new Inbox({
     me,
     directory,
@@ -187,7 +194,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     clock,
     log,
     policy,
-    askFor: (missing) => quietly(log, "gap", controls.askFor(missing)),
+    gaps,
   })
   const evidence = new Evidence({
     me,
@@ -306,6 +313,7 @@ export async function linkIsUp(node: NodeCore, link: RelayLink): Promise<void> {
   await part("head", () => node.greetings.confirmHead(link.relay))
   await part("statements", () => chain.publish(link))
   await part("prekeys", () => prekeys.provide(link))
+  node.inbox.linkUp()
   await part("dispatch", () => node.dispatcher.linkUp(link))
   await part("receipts", () => node.receipts.linkUp(link))
   await part("kem-keys", () => kemKeys.prefetch(link, clock.now()))

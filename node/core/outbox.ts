@@ -10,7 +10,7 @@ import { encodeAuth } from "../../protocol/batch.ts"
 import { equalBytes, fromHex, toHex, utf8 } from "../../protocol/bytes.ts"
 import { bytes, uint } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
-import { decodeHeader, decodeLeaf, lanes } from "../../protocol/envelope.ts"
+import { decodeHeader, lanes } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { AttachmentRef } from "../../protocol/link-messages.ts"
 import { nodeLimits } from "../limits.ts"
@@ -36,6 +36,7 @@ import {
 import type { Change, Log, Random } from "./ports.ts"
 import { type Records, type Table, numberKey, walk } from "./records.ts"
 import { Serial } from "./serial.ts"
+import type { Fate } from "./tombstone-maker.ts"
 
 export type NewMessage = Omit<OutboxItem, "number" | "recipients" | "envelopes" | "attachments"> & {
   readonly members: readonly string[]
@@ -387,6 +388,21 @@ export class Outbox {
     return found.filter(({ key }) => key <= end).map(({ item }) => item)
   }
 
+  /** Why this envelope will not come to `member` any more; undefined while it may. */
+  async fateOf(messageId: Uint8Array, member: string): Promise<Fate | undefined> {
+    const name = toHex(messageId)
+    const head = await this.#heads.get(name)
+    if (head === undefined) return undefined
+    if (this.#clock.now() > decodeHeader(head.header).core.expires)
+      return { step: "expired", reason: null }
+    const item = await this.byNumber(head.number)
+    const state = item?.recipients.find((one) => one.member === member)
+    const isCurrent = state?.messageId !== undefined && isSame(state.messageId, messageId)
+    if (isCurrent && state.rung === "rejected") return { step: "rejected", reason: state.reason }
+    if ((await this.#bodies.get(name)) === undefined) return { step: "erased", reason: null }
+    return undefined
+  }
+
   /** A relay has the envelope in custody. */
   async inCustody(
     messageId: Uint8Array,
@@ -498,13 +514,8 @@ export class Outbox {
     for (const { key } of due) {
       const [expires = "", name = ""] = key.split("/")
       if (expires >= numberKey(now)) return
-      const head = await this.#heads.get(name)
-      const lane = head === undefined ? 0 : decodeHeader(head.header).core.precedence
-      const places = (head?.leaves ?? []).map(decodeLeaf).map((leaf) => {
-        const channel = channelKey(leaf.node, leaf.incarnation, lane)
-        return this.#places.remove(`${channel}/${numberKey(leaf.channelSeq)}`)
-      })
-      await this.#records.commit([this.#expiries.remove(key), this.#bodies.remove(name), ...places])
+      // Its place stays known: whoever misses it is told that it will not come.
+      await this.#records.commit([this.#expiries.remove(key), this.#bodies.remove(name)])
     }
   }
 
@@ -518,6 +529,10 @@ export class Outbox {
     for (const name of done) this.#drop(name)
     for (const task of this.#onChanged) task(item)
   }
+}
+
+function isSame(current: Uint8Array | null, messageId: Uint8Array): boolean {
+  return current !== null && equalBytes(current, messageId)
 }
 
 /** Whatever a caller chose as its key: records are named by its hash. */

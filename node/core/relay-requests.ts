@@ -1,6 +1,6 @@
 // What relays ask of this node over their links, and what it answers.
 
-import { ChappeError } from "../../protocol/errors.ts"
+import { ChappeError, type ErrorCode } from "../../protocol/errors.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import type { Controls } from "./controls.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
@@ -10,6 +10,9 @@ import type { LinkTable } from "./link-table.ts"
 import type { LinkRequest, Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
 import type { Witness } from "./witness.ts"
+
+/** What the same bytes may get over. */
+const passing: readonly ErrorCode[] = ["stale", "link-down", "busy", "clock", "too-early"]
 
 export class RelayRequests {
   readonly #inbox: Inbox
@@ -49,7 +52,7 @@ export class RelayRequests {
       if (!(cause instanceof ChappeError)) throw cause
       if (cause.code === "storage" || cause.code === "disk-full") throw cause
       this.#log.info("request-refused", { relay: link.relay, name: message.name, code: cause.code })
-      const isPassing = cause.code === "stale" || cause.code === "link-down"
+      const isPassing = passing.includes(cause.code)
       return {
         name: "refused",
         code: cause.code,
@@ -72,6 +75,9 @@ export class RelayRequests {
         return { name: "done" }
       case "control":
         await this.#controls.take(link, message.control)
+        return { name: "done" }
+      case "tombstone":
+        await this.#inbox.settleByTombstone(link, message.tombstone)
         return { name: "done" }
       case "checkpoint":
         return await this.#cosign(link, message)

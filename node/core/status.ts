@@ -10,7 +10,7 @@ import type { NetworkClock } from "./network-clock.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Proofs } from "./proofs.ts"
 import type { ReceiptBook } from "./receipt-book.ts"
-import type { JsonObject } from "./views.ts"
+import { type JsonObject, gapView } from "./views.ts"
 
 type Parts = {
   readonly me: string
@@ -33,6 +33,7 @@ export type Measured = {
   readonly outboxUnsealed: number
   readonly receiptsOpen: number
   readonly inboxHeld: number
+  readonly inboxGaps: number
   readonly proofsWanted: number
   readonly clockOffsetSeconds: number
   readonly alarms: number
@@ -45,6 +46,7 @@ export function measure(parts: Parts): Measured {
     outboxUnsealed: parts.outbox.unsealedCount,
     receiptsOpen: parts.receipts.openCount,
     inboxHeld: parts.inbox.heldCount,
+    inboxGaps: parts.inbox.gaps.length,
     proofsWanted: parts.proofs.wantedCount,
     clockOffsetSeconds: parts.clock.offsetSeconds,
     alarms: parts.alarms.list().length,
@@ -71,6 +73,7 @@ export function statusView(parts: Parts, relays: readonly RelayState[]): JsonObj
       return { origin, size, checkedAt: verified?.at ?? null, entries: follower.sizeOf(origin) }
     }),
     queues,
+    missing: parts.inbox.gaps.map(gapView),
     clock: { now: clock.now(), offsetSeconds: clock.offsetSeconds, off: clock.isOff },
     keys: {
       incarnation: station === undefined ? 0 : directory.currentIncarnation(me),

@@ -20,6 +20,7 @@ import { type ShownMessage, shownType } from "./correspondence.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
 import { type Evidence, signerOf } from "./evidence.ts"
 import { type Json, jsonOfMap } from "./form-value.ts"
+import type { Gap } from "./gaps.ts"
 import type { InboxItem } from "./inbox-records.ts"
 import { isFailure, overall } from "./ladder.ts"
 import type { LogStatements, StoredStatement } from "./log-statements.ts"
@@ -47,6 +48,11 @@ export function inboxView(item: InboxItem): JsonObject {
     state: item.state,
     warnings: item.marks,
   }
+}
+
+/** Numbers of a sender's channel that are missing. */
+export function gapView({ sender, incarnation, lane, first, last, since, asked }: Gap): JsonObject {
+  return { from: sender, precedence: precedences[lane], incarnation, first, last, since, asked }
 }
 
 function documentView(document: Document): JsonObject {

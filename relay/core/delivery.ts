@@ -12,7 +12,7 @@ import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { RelayStep } from "./draft.ts"
-import { type Peer, expectAnswer } from "./links.ts"
+import { type Peer, type Request, expectAnswer } from "./links.ts"
 import { type Mail, holdingKey, laneKey, messageKey, queueKey, sliceKey } from "./mail.ts"
 import { Refusal } from "./peer-link.ts"
 import type { PeerWatch } from "./peer-watch.ts"
@@ -208,6 +208,7 @@ export class Delivery {
     switch (item.name) {
       case "evidence":
       case "control":
+      case "tombstone":
         turn.end()
         await this.#sendSmall(placed, item)
         break
@@ -223,12 +224,8 @@ export class Delivery {
     item: Exclude<QueueItem, { readonly name: "message" }>,
   ): Promise<void> {
     const { committer, mail } = this.#parts
-    const request =
-      item.name === "evidence"
-        ? { name: item.name, from: item.from, items: item.items, acceptance: item.acceptance }
-        : { name: item.name, control: item.control }
     try {
-      expectAnswer(await this.#peer.request(linkLanes.control, request), "done")
+      expectAnswer(await this.#peer.request(linkLanes.control, requestOf(item)), "done")
     } catch (cause) {
       // Refused for good: the peer cannot use it, and nobody else wants it.
       if (!(cause instanceof Refusal) || !cause.isFinal) throw cause
@@ -416,6 +413,17 @@ export class Delivery {
     if (!equalBytes(sha256(body), core.bodyHash))
       throw new ChappeError("tampered", `the body of ${toHex(messageId)} is not what was stored`)
     return { record, body }
+  }
+}
+
+function requestOf(item: Exclude<QueueItem, { readonly name: "message" }>): Request {
+  switch (item.name) {
+    case "evidence":
+      return { name: item.name, from: item.from, items: item.items, acceptance: item.acceptance }
+    case "control":
+      return { name: item.name, control: item.control }
+    case "tombstone":
+      return { name: item.name, tombstone: item.tombstone }
   }
 }
 

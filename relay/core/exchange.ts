@@ -67,6 +67,9 @@ export class Exchange {
       case "control":
         await controls.take(peer, message.control)
         return { name: "done" }
+      case "tombstone":
+        await controls.takeTombstone(peer, message.tombstone)
+        return { name: "done" }
       case "bodyOffer":
         if (peer.role === "node") this.#parts.draining.demandOpen(peer)
         return { name: "bodyHave", offset: await attachments.offer(message.body) }

@@ -5,7 +5,8 @@ import { concat, emptyBytes, u32, utf8 } from "../../protocol/bytes.ts"
 import type { Lane } from "../../protocol/envelope.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { Acceptance, AttachmentRef, ReceiptItem } from "../../protocol/link-messages.ts"
-import type { Draft, RelayStep, Sealed } from "./draft.ts"
+import { encodeTombstone } from "../../protocol/tombstone.ts"
+import type { Draft, RelayStep, Sealed, StepRange } from "./draft.ts"
 import type { AttachmentStore } from "./ports.ts"
 import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
 import {
@@ -89,6 +90,14 @@ export type HeldRecipient = {
   readonly path: readonly Uint8Array[]
   /** Where its mail goes: a member's queue here, or the queue towards another relay. */
   readonly queue: string
+}
+
+/** One recipient's share that ended: what its tombstone is made of. */
+export type Grave = {
+  readonly header: Uint8Array
+  readonly auth: Uint8Array
+  readonly slice: SliceRecord
+  readonly step: RelayStep
 }
 
 export type HeldMessage = {
@@ -331,7 +340,45 @@ export class Mail {
     steps: readonly RelayStep[],
   ): Promise<void> {
     if (steps.length === 0) return
+    await this.#evidence(draft, draft.sign(steps), told, steps)
+  }
+
+  /**
+   * Messages ended here: their sender is told as in `tell`, and each recipient gets a tombstone into the
+   * queue in which its share waited. Needs `draft.time`.
+   */
+  async entomb(
+    draft: Draft,
+    told: { readonly self: string; readonly sender: string; readonly queue: string | undefined },
+    graves: readonly Grave[],
+  ): Promise<void> {
+    if (graves.length === 0) return
+    const steps = graves.map(({ step }) => step)
     const range = draft.sign(steps)
+    const { queue } = told
+    if (queue !== undefined) await this.#evidence(draft, range, { ...told, queue }, steps)
+    const placed: (Grave & { readonly position: number })[] = []
+    for (const grave of graves) placed.push({ ...grave, position: await this.#nextPosition(draft) })
+    draft.onSealed((sealed) => {
+      const { receipts } = sealed.steps(range)
+      for (const [i, { header, auth, slice, step, position }] of placed.entries()) {
+        const signed = receipts[i]
+        if (signed === undefined) throw new RangeError("a receipt for each step")
+        const { leaf, path } = slice
+        const { receipt, auth: receiptAuth } = signed
+        const tombstone = encodeTombstone({ header, auth, leaf, path, receipt, receiptAuth })
+        const item = { name: "tombstone", to: step.recipientNode, tombstone } as const
+        this.#put(draft, slice.queue, evidenceLane, position, item)
+      }
+    })
+  }
+
+  async #evidence(
+    draft: Draft,
+    range: StepRange,
+    told: { readonly self: string; readonly sender: string; readonly queue: string },
+    steps: readonly RelayStep[],
+  ): Promise<void> {
     const position = await this.#nextPosition(draft)
     draft.onSealed((sealed) => {
       const { receipts, acceptance } = sealed.steps(range)

@@ -2,6 +2,8 @@
 // how the logs and the disk do. docs/operator.md, "Watching a relay". Names stations and codes, never content.
 
 import { decodeControl, decodeSignedControl } from "../../protocol/control.ts"
+import { decodeReceipt } from "../../protocol/receipt.ts"
+import { decodeTombstone } from "../../protocol/tombstone.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { decodeEntry } from "../../protocol/entry.ts"
 import { precedences } from "../../protocol/envelope.ts"
@@ -248,12 +250,14 @@ export class Overview {
     return since === undefined ? null : Math.max(0, this.#parts.network.now - since)
   }
 
-  /** When a relay accepted it; a control's own time. */
+  /** When a relay accepted it; a control's or tombstone's own time. */
   async #since({ key, value }: StoredRecord): Promise<number | undefined> {
     const item: QueueItem = queueItem.decode(openRecord(key, value))
     switch (item.name) {
       case "control":
         return decodeControl(decodeSignedControl(item.control).control).at
+      case "tombstone":
+        return decodeReceipt(decodeTombstone(item.tombstone).receipt).at
       case "evidence":
         return item.acceptance === null ? undefined : decodeEntry(item.acceptance.entry).time
       case "message": {

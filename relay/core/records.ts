@@ -78,6 +78,11 @@ const queueItems = {
     acceptance: nullable(acceptance),
   }),
   control: record({ kind: literal(3), to: memberName, control: bytes(1, 2 * limits.leafBytesMax) }),
+  tombstone: record({
+    kind: literal(4),
+    to: memberName,
+    tombstone: bytes(1, limits.tombstoneBytesMax),
+  }),
 } as const
 /** What waits for a peer. `bytes`: of the body, for the window. */
 export type QueueItem = Tagged<typeof queueItems>

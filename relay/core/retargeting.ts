@@ -62,7 +62,7 @@ export class Retargeting {
           }
           continue
         }
-        const to = item.name === "control" ? item.to : item.items[0]?.to
+        const to = item.name === "evidence" ? item.items[0]?.to : item.to
         const around = to === undefined ? undefined : this.#routes.queueAround(relay, to)
         if (around === undefined) continue
         await this.#mail.dequeue(draft, key)

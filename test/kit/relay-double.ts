@@ -20,6 +20,7 @@ import {
 } from "../../protocol/link-messages.ts"
 import { formatPromiseText } from "../../protocol/promise.ts"
 import { formatNote, signNote } from "../../protocol/signed-note.ts"
+import { decodeTombstone } from "../../protocol/tombstone.ts"
 import { inclusionPaths, leafHash, treeRoot } from "../../protocol/tree.ts"
 import type { LinkRequest, RelayLink } from "../../node/core/ports.ts"
 import type { Statement, World } from "./world.ts"
@@ -52,6 +53,7 @@ export class RelayDouble {
   readonly mail: Queued[] = []
   readonly evidence: { readonly to: string; readonly message: EvidenceRequest }[] = []
   readonly controls: { readonly to: string; readonly control: Uint8Array }[] = []
+  readonly tombstones: { readonly to: string; readonly tombstone: Uint8Array }[] = []
   /** Everything that nodes asked, in order. */
   readonly asked: { readonly from: string; readonly message: LinkRequest }[] = []
   readonly statements: Statement[]
@@ -109,6 +111,13 @@ export class RelayDouble {
       await this.tell(to, { name: "control", control })
   }
 
+  async passTombstones(): Promise<readonly LinkRequest[]> {
+    const answers: LinkRequest[] = []
+    for (const { to, tombstone } of this.tombstones.splice(0))
+      answers.push(await this.tell(to, { name: "tombstone", tombstone }))
+    return answers
+  }
+
   async answer(from: string, message: LinkRequest): Promise<LinkRequest> {
     this.asked.push({ from, message })
     switch (message.name) {
@@ -125,6 +134,11 @@ export class RelayDouble {
       case "control": {
         const { to } = decodeControl(decodeSignedControl(message.control).control)
         this.controls.push({ to, control: message.control })
+        return { name: "done" }
+      }
+      case "tombstone": {
+        const { leaf } = decodeTombstone(message.tombstone)
+        this.tombstones.push({ to: decodeLeaf(leaf).node, tombstone: message.tombstone })
         return { name: "done" }
       }
       case "statementPut":

@@ -243,6 +243,13 @@ export class TestNode {
     })
   }
 
+  async tombstone(): Promise<LinkMessage<"tombstone">> {
+    return this.until((asked) => {
+      const found = asked.find(({ message }) => message.name === "tombstone")?.message
+      return found?.name === "tombstone" ? found : undefined
+    })
+  }
+
   link(relay: string): PeerLink {
     const found = this.#links.get(relay)
     if (found === undefined) throw new Error(`no link to ${relay}`)

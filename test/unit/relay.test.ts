@@ -8,8 +8,11 @@ import { afterEach, describe, expect, test } from "vitest"
 import { DirectorySource } from "../../audit/adapters/directory-source.ts"
 import { verifiers } from "../../audit/double-check.ts"
 import { type AuditReport, auditRelay } from "../../audit/relay-audit.ts"
+import { crypto } from "../../keys/crypto.ts"
 import { type LinkCertificate, makeLinkCertificate } from "../../keys/link-certificate.ts"
+import { openTombstone } from "../../keys/open-tombstone.ts"
 import { auditorMessage, formatAuditorAuthorization } from "../../protocol/auditor-authorization.ts"
+import { BatchVerifier } from "../../protocol/batch.ts"
 import { toBase64, toHex, utf8 } from "../../protocol/bytes.ts"
 import { encodePostedStatement } from "../../protocol/directory-bundle.ts"
 import { decodeEntry } from "../../protocol/entry.ts"
@@ -24,6 +27,7 @@ import type { RunningRelay } from "../../relay/start.ts"
 import { refusalOf } from "../kit/refusal.ts"
 import { Stage } from "../kit/running-relays.ts"
 import type { Asked, TestNode } from "../kit/test-node.ts"
+import { tombstoneOf } from "../kit/tombstones.ts"
 import { type World, seedOf, seededKey } from "../kit/world.ts"
 
 const stage = new Stage()
@@ -192,6 +196,40 @@ describe("one relay", () => {
     const now = Math.floor(Date.now() / 1_000)
     await fr.submit("hub1", fr.seal("hub1", { to: ["JP"], created: now - 60, expires: now + 1 }))
     expect(await told(fr, "expired hub1")).toHaveLength(1)
+    // Its recipient, whenever it comes, learns that the number is settled.
+    const jp = await stage.node(world, "JP", relay)
+    const { tombstone } = await jp.tombstone()
+    const opened = openTombstone(tombstone, {
+      now: Math.floor(Date.now() / 1_000),
+      directory: world.directory(),
+      batches: new BatchVerifier(crypto, 16),
+    })
+    expect(opened).toMatchObject({ step: "expired", signer: "hub1", leaf: { channelSeq: 1 } })
+  })
+
+  test("a sender's tombstone reaches its recipient; nobody else's is carried", async () => {
+    const world = await stage.world(["hub1"])
+    const relay = await stage.start("hub1")
+    const fr = await stage.node(world, "FR", relay)
+    const jp = await stage.node(world, "JP", relay)
+    const { request: submitted } = fr.seal("hub1", { to: ["JP"] })
+    const { header, auth } = submitted
+    const [leaf] = submitted.leaves
+    if (leaf === undefined) throw new Error("one leaf")
+    const message = { header, auth, slice: { leaf, path: [] } }
+    const stone = { message, step: "erased", at: world.at } as const
+    const tombstone = tombstoneOf(world, { ...stone, by: "FR" })
+    await fr.link("hub1").request(5, { name: "tombstone", tombstone })
+    expect((await jp.tombstone()).tombstone).toEqual(tombstone)
+    for (const [from, by, code] of [
+      [jp, "FR", "sender-key"],
+      [fr, "JP", "tombstone"],
+      [fr, "hub1", "tombstone"],
+    ] as const) {
+      const bad = tombstoneOf(world, { ...stone, by })
+      const asked = from.link("hub1").request(5, { name: "tombstone", tombstone: bad })
+      expect(await refusalOf(asked)).toBe(code)
+    }
   })
 
   test("a refusal for good uses the number up and is explained in the log", async () => {
