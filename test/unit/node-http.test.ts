@@ -230,9 +230,13 @@ describe("mail", () => {
       ourRef: "FR-12",
       warnings: [],
     })
-    expect((await call("JP", token, "GET", "/v1/inbox?unread=true")).body).toEqual({ messages: [] })
+    expect((await call("JP", token, "GET", "/v1/inbox?unread=true")).body).toEqual({
+      messages: [],
+      missing: [],
+    })
     expect((await call("JP", token, "GET", `/v1/inbox?since=${body["id"]}`)).body).toEqual({
       messages: [],
+      missing: [],
     })
   })
 
