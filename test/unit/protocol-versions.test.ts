@@ -3,7 +3,7 @@
 import { pack } from "msgpackr"
 import { describe, expect, test } from "vitest"
 import { openHello, signHello } from "../../keys/link-hello.ts"
-import { RelayConversation } from "../../node/adapters/relay-conversation.ts"
+import { RelayConversation } from "../../node/core/relay-conversation.ts"
 import { linkLanes } from "../../protocol/frames.ts"
 import {
   commonVersion,
@@ -98,9 +98,11 @@ describe("a request of a newer peer", () => {
       linkKey: new Uint8Array(32),
       session: ours,
       wire: {
-        send: (frame) => sent.push(frame),
+        isOpen: true,
         bufferedBytes: 0,
+        send: (frame) => sent.push(frame),
         end: () => (isEnded = true),
+        cut: () => undefined,
       },
       clock: { ...systemClock, monotonicMs: () => 0 },
       journal: silentJournal,
@@ -122,7 +124,13 @@ describe("a request of a newer peer", () => {
     const link = new RelayConversation({
       relay: "hub1",
       session: ours,
-      wire: { send: (frame) => sent.push(frame), end: () => (isEnded = true) },
+      wire: {
+        isOpen: true,
+        bufferedBytes: 0,
+        send: (frame) => sent.push(frame),
+        end: () => (isEnded = true),
+        cut: () => undefined,
+      },
       clock: { ...systemClock, monotonicMs: () => 0 },
       handle: async () => ({ name: "done" }),
     })
