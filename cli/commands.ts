@@ -21,6 +21,7 @@ import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
 import { nodeStart, relayStart } from "./commands/process-start.ts"
 import { relayDrain } from "./commands/relay-drain.ts"
 import { relayInit } from "./commands/relay-init.ts"
+import { relayProbe } from "./commands/relay-probe.ts"
 import { relayStatus, relayWhy } from "./commands/relay-status.ts"
 import {
   rosterAdd,
@@ -66,6 +67,7 @@ export const commands: readonly Command[] = [
   relayStart,
   relayStatus,
   relayWhy,
+  relayProbe,
   relayDrain,
   nodeStart,
   keysShow,

@@ -4,7 +4,7 @@
 import { type Infer, bytes, decode, encode, literal, oneOf, record, uint, value } from "./codec.ts"
 import { lanes, time } from "./envelope.ts"
 import { limits } from "./limits.ts"
-import { memberName } from "./names.ts"
+import { memberName, relayName } from "./names.ts"
 import { pae } from "./pae.ts"
 
 const control = record({
@@ -53,3 +53,6 @@ export const gapBody = record({
   first: uint(0xffff_ffff),
   last: uint(0xffff_ffff),
 })
+
+/** Body of `probe`, a node's echo: the relay that asked, and what it drew at random. */
+export const probeBody = record({ relay: relayName, nonce: bytes(32) })

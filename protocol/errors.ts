@@ -422,6 +422,12 @@ const table = {
     "the peer speaks no version of the protocol that this software speaks",
     "upgrade the older of the two: version N talks with N − 1",
   ],
+  "not-linked": [
+    503,
+    1,
+    "the member is linked to none of the relays that could be asked",
+    "`chappe relay why` says since when; call the member",
+  ],
   draining: [
     503,
     1,

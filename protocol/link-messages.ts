@@ -21,7 +21,7 @@ import {
   value,
 } from "./codec.ts"
 import { limits } from "./limits.ts"
-import { codeName, logOrigin, memberName, stationName } from "./names.ts"
+import { codeName, logOrigin, memberName, relayName, stationName } from "./names.ts"
 
 const hash = bytes(32)
 const u32 = uint(0xffff_ffff)
@@ -233,6 +233,11 @@ const linkMessages = {
     request,
     tombstone: bytes(1, limits.tombstoneBytesMax),
   }),
+
+  // A relay's operator asks whether a member's node answers; another relay passes it on to a node that is
+  // linked there. `relay`: who asks. Answered by `echo`: a signed control of the node's, op `probe`.
+  probe: record({ kind: literal(31), request, relay: relayName, to: memberName, nonce: hash }),
+  echo: record({ kind: literal(32), request, echo: bytes(1, 2 * limits.leafBytesMax) }),
 } as const
 
 type Table = typeof linkMessages
@@ -255,6 +260,7 @@ const answers: readonly LinkMessageName[] = [
   "cosigned",
   "proofs",
   "consistency",
+  "echo",
 ]
 
 /** Whether a message answers a request of ours, rather than asking something. */

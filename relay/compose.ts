@@ -102,6 +102,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
       journal,
       facts: async () => overview.facts(),
       member: async (member) => overview.member(member),
+      probe: async (member) => core.probes.probe(member),
       drain: async (isOn) => {
         await (isOn ? draining.begin() : draining.end())
         return overview.drain()

@@ -52,6 +52,7 @@ export const relayLimits = {
   requestsMax: 1_024, // of ours that a peer has not answered
 
   // Operators
+  probeMs: 10_000, // an echo over the worst link takes a second or two
   statusMembersMax: 1_024, // as many as a roster may name
   searchItemsMax: 4_096, // of a relay's queue, when mail for one member is looked for
   socketPathBytesMax: 100, // a Unix socket's path has 108 at most, with its end

@@ -100,6 +100,19 @@ export const drainFacts = Type.Object({
 })
 export type DrainFacts = Static<typeof drainFacts>
 
+export const probeFacts = Type.Object({
+  member: Type.String(),
+  /** The relay that asked, and the one that passed it on where the member is linked there. */
+  relay: Type.String(),
+  via: orNull(Type.String()),
+  roundTripMs: Type.Number({ minimum: 0 }),
+  /** The node's clock minus ours. */
+  skewSeconds: Type.Integer(),
+  /** Hex; the node key that signed the echo. */
+  keyId: Type.String(),
+})
+export type ProbeFacts = Static<typeof probeFacts>
+
 export const relayFacts = Type.Object({
   own,
   /** While it is being emptied. */

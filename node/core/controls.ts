@@ -12,10 +12,12 @@ import {
   encodeControl,
   encodeSignedControl,
   gapBody,
+  probeBody,
 } from "../../protocol/control.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { linkLanes } from "../../protocol/frames.ts"
+import type { LinkMessage } from "../../protocol/link-messages.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { ask } from "./ask.ts"
 import { type Identity, requireSigningKey } from "./identity.ts"
@@ -91,6 +93,21 @@ export class Controls {
       const signature = signing.sign(controlPae(control))
       return encodeSignedControl({ control, keyId: signing.keyId, signature })
     })
+  }
+
+  /**
+   * The answer to a relay's probe: a control to oneself with number 0, which is no request and is taken by
+   * nobody as one. Refused: `not-for-me`, `key-expired`.
+   */
+  echo({ relay, to, nonce }: LinkMessage<"probe">): Uint8Array {
+    const from = this.#identity.name
+    if (to !== from) throw new ChappeError("not-for-me", `a probe of ${to}`)
+    const at = this.#clock.ownSeconds()
+    const { signing } = requireSigningKey(this.#identity, this.#directory, this.#clock.now())
+    const body = probeBody.toValue({ relay, nonce })
+    const control = encodeControl({ version: 1, from, to, n: 0, at, op: "probe", body })
+    const signature = signing.sign(controlPae(control))
+    return encodeSignedControl({ control, keyId: signing.keyId, signature })
   }
 
   /** Refused: `not-canonical`, `not-for-me`, `sender-key`, `signature`. One seen before is passed over. */

@@ -88,6 +88,8 @@ export class RelayRequests {
         this.#links.drains(link, message.isOn)
         this.#log.info("draining", { relay: link.relay, isOn: message.isOn ? 1 : 0 })
         return { name: "done" }
+      case "probe":
+        return { name: "echo", echo: this.#controls.echo(message) }
       case "done":
       case "refused":
       case "submit":
@@ -111,6 +113,7 @@ export class RelayRequests {
       case "consistencyGet":
       case "consistency":
       case "journal":
+      case "echo":
         throw new ChappeError("frame", `a relay asks a node for ${message.name}`)
     }
   }

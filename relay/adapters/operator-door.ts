@@ -7,7 +7,7 @@ import { type TypeBoxTypeProvider, Type } from "@fastify/type-provider-typebox"
 import { fastify } from "fastify"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
-import type { DrainFacts, MemberFacts, RelayFacts } from "../operator-facts.ts"
+import type { DrainFacts, MemberFacts, ProbeFacts, RelayFacts } from "../operator-facts.ts"
 import type { Journal } from "../core/ports.ts"
 import { doorPath } from "../door-path.ts"
 import { relayLimits } from "../limits.ts"
@@ -18,6 +18,7 @@ export type DoorParts = {
   readonly journal: Journal
   readonly facts: () => Promise<RelayFacts>
   readonly member: (name: string) => Promise<MemberFacts>
+  readonly probe: (member: string) => Promise<ProbeFacts>
   /** Begins or ends the relay's emptying, and says how far it is. */
   readonly drain: (isOn: boolean) => Promise<DrainFacts>
   /** With each member's lanes. */
@@ -46,10 +47,12 @@ export async function openOperatorDoor(
   app.get("/metrics", async (_request, reply) =>
     reply.type("text/plain; version=0.0.4; charset=utf-8").send(await parts.metrics()),
   )
-  app.get(
-    "/members/:name",
-    { schema: { params: Type.Object({ name: Type.String({ maxLength: limits.memberNameMax }) }) } },
-    async (request) => parts.member(request.params.name),
+  const params = Type.Object({ name: Type.String({ maxLength: limits.memberNameMax }) })
+  app.get("/members/:name", { schema: { params } }, async (request) =>
+    parts.member(request.params.name),
+  )
+  app.post("/members/:name/probe", { schema: { params } }, async (request) =>
+    parts.probe(request.params.name),
   )
   app.post("/draining", async () => parts.drain(true))
   app.delete("/draining", async () => parts.drain(false))

@@ -12,6 +12,7 @@ import type { Following } from "./following.ts"
 import type { Forwards } from "./forwards.ts"
 import type { Links, Peer, Request } from "./links.ts"
 import type { Journal, Metrics } from "./ports.ts"
+import type { Probes } from "./probes.ts"
 import type { PublishedLog } from "./published-log.ts"
 import type { ReceiptDesk } from "./receipt-desk.ts"
 import type { StatementDesk } from "./statement-desk.ts"
@@ -23,6 +24,7 @@ export type ExchangeParts = {
   readonly receipts: ReceiptDesk
   readonly controls: Controls
   readonly links: Links
+  readonly probes: Probes
   readonly attachments: AttachmentDesk
   readonly draining: Draining
   readonly statements: StatementDesk
@@ -101,6 +103,9 @@ export class Exchange {
         only(peer, "relay")
         this.#parts.links.drains(peer, message.isOn)
         return { name: "done" }
+      case "probe":
+        only(peer, "relay")
+        return this.#parts.probes.passOn(message)
       case "deliver":
       case "done":
       case "refused":
@@ -113,6 +118,7 @@ export class Exchange {
       case "cosigned":
       case "proofs":
       case "consistency":
+      case "echo":
         throw new ChappeError("forbidden", `a relay does not take a ${message.name}`)
     }
   }

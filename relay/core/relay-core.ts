@@ -35,6 +35,7 @@ import { NetworkClock } from "./network-clock.ts"
 import { Overview } from "./overview.ts"
 import type { PeerLink } from "./peer-link.ts"
 import type { LinkParts } from "./peer-session.ts"
+import { Probes } from "./probes.ts"
 import { PeerWatch } from "./peer-watch.ts"
 import type {
   AttachmentStore,
@@ -92,6 +93,7 @@ export type RelayCore = {
   readonly statements: StatementDesk
   readonly access: AccessRecord
   readonly draining: Draining
+  readonly probes: Probes
   readonly overview: Overview
   readonly linkParts: LinkParts
   /** One of the own logs, by what follows the relay's name; undefined for one that never was. */
@@ -229,6 +231,7 @@ export async function openRelayCore(
     await loadDraining(store),
   )
   const desks = { directory, batches, logs, network, committer, mail, routes }
+  const probes = new Probes({ self: name, directory, links, network, clock, random })
   const exchange = new Exchange({
     submits: new Submits({ ...desks, gauge, attachments, draining, hasRoom }),
     forwards: new Forwards({
@@ -241,6 +244,7 @@ export async function openRelayCore(
     controls: new Controls({ ...desks, links }),
     links,
     draining,
+    probes,
     attachments: new AttachmentDesk({ attachments, store, committer, network, hasRoom }),
     statements,
     following,
@@ -383,6 +387,7 @@ export async function openRelayCore(
     statements,
     access,
     draining,
+    probes,
     overview,
     linkParts,
     logAt: async (prefix) => {

@@ -179,6 +179,8 @@ export class RelayDouble {
       case "proofs":
       case "consistency":
       case "draining":
+      case "probe":
+      case "echo":
         throw new Error(`a node does not ask for ${message.name}`)
     }
   }

@@ -368,6 +368,8 @@ function links(world: World, { delivery, sealed }: Mail): Samples {
     { name: "journal", request, statement, head: fill(32, 1) },
     { name: "draining", request, isOn: true },
     { name: "tombstone", request, tombstone: fill(80, 7) },
+    { name: "probe", request, relay: "hub1", to: "FR", nonce: fill(32, 1) },
+    { name: "echo", request, echo: fill(180, 1) },
   ]
   return {
     hello: { "of a node": decodeSignedHello(signed).hello },

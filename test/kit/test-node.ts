@@ -33,7 +33,12 @@ import { LinkSession } from "../../protocol/link-session.ts"
 import { encodeReceipt, receiptIdOf, receiptSteps } from "../../protocol/receipt.ts"
 import { zeroHash } from "../../protocol/chain.ts"
 import { parseCheckpointText } from "../../protocol/checkpoint.ts"
-import { controlPae, encodeControl, encodeSignedControl } from "../../protocol/control.ts"
+import {
+  controlPae,
+  encodeControl,
+  encodeSignedControl,
+  probeBody,
+} from "../../protocol/control.ts"
 import { cosignNote, formatSignatureLine, parseNote } from "../../protocol/signed-note.ts"
 import { parseAddCheckpoint } from "../../protocol/witness-request.ts"
 import { systemClock } from "../../relay/adapters/system-clock.ts"
@@ -288,15 +293,18 @@ export class TestNode {
 
   /** A signed probe for another member. */
   control(to: string): Uint8Array {
-    const control = encodeControl({
-      version: 1,
-      from: this.name,
-      to,
-      n: 1,
-      at: this.world.at,
-      op: "probe",
-      body: null,
-    })
+    return this.#signed({ to, n: 1, body: null })
+  }
+
+  /** A node's answer to a relay's probe. */
+  echo({ relay, nonce }: LinkMessage<"probe">): Request {
+    const body = probeBody.toValue({ relay, nonce })
+    return { name: "echo", echo: this.#signed({ to: this.name, n: 0, body }) }
+  }
+
+  #signed(said: { readonly to: string; readonly n: number; readonly body: Value }): Uint8Array {
+    const { name: from } = this
+    const control = encodeControl({ version: 1, from, at: this.world.at, op: "probe", ...said })
     const { keyId } = this.member.node
     const signature = this.member.node.sign(controlPae(control))
     return encodeSignedControl({ control, keyId, signature })

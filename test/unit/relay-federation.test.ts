@@ -205,7 +205,8 @@ describe("a relay that is emptied", { timeout: 120_000 }, () => {
     await fr.submit("hub1", fr.seal("hub1", { to: ["JP"] }))
     const late = fr.seal("hub1", { to: ["JP"] })
     laterMs = relayLimits.drainGraceMs + 1
-    expect(await refusalOf(link.request(4, late.request))).toBe("draining")
+    const refusal: unknown = await link.request(4, late.request).catch((cause: unknown) => cause)
+    expect(refusal).toMatchObject({ code: "draining", isFinal: false, retrySeconds: 30 })
     await drain("hub1", "DELETE")
     await hub2.stop()
     await expect.poll(() => hub1.linkedRelays()).toEqual([])

@@ -5,17 +5,21 @@ import { join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
 import { RelayDoor } from "../../cli/relay-door.ts"
 import { explain } from "../../cli/relay/explanation.ts"
+import { toHex } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import {
   type LaneFacts,
   type MemberFacts,
+  type ProbeFacts,
   type RelayFacts,
   memberFacts,
+  probeFacts,
   relayFacts,
 } from "../../relay/operator-facts.ts"
 import { DiskForecast } from "../../relay/core/disk-forecast.ts"
 import { refusalOf } from "../kit/refusal.ts"
 import { Stage } from "../kit/running-relays.ts"
+import { seedOf } from "../kit/world.ts"
 
 const stage = new Stage()
 afterEach(async () => stage.end())
@@ -30,6 +34,11 @@ async function statusOf(relay: string): Promise<RelayFacts> {
 
 async function whyOf(relay: string, member: string): Promise<MemberFacts> {
   return (await doorOf(relay)).ask({ method: "GET", path: `/members/${member}` }, memberFacts)
+}
+
+async function probe(relay: string, member: string): Promise<ProbeFacts> {
+  const path = `/members/${member}/probe`
+  return (await doorOf(relay)).ask({ method: "POST", path }, probeFacts)
 }
 
 describe("the operator's door", () => {
@@ -120,6 +129,32 @@ describe("the operator's door", () => {
       .poll(async () => explain(await whyOf("hub2", far)).says)
       .toContain("was set aside because")
     expect(await refusalOf(whyOf("hub1", "XX"))).toBe("unknown-member")
+  })
+
+  test("probes a node end to end, also through the relay where it is linked, and believes its key only", async () => {
+    const world = await stage.world(["hub1", "hub2"])
+    const [hub1, hub2] = [await stage.start("hub1"), await stage.start("hub2")]
+    await stage.linked(hub1, hub2)
+    expect(await refusalOf(probe("hub1", "JP"))).toBe("not-linked")
+    expect(await refusalOf(probe("hub1", "XX"))).toBe("unknown-member")
+
+    const jp = await stage.node(world, "JP", hub2)
+    jp.answer = async (message) => (message.name === "probe" ? jp.echo(message) : { name: "done" })
+    expect(await probe("hub1", "JP")).toMatchObject({ relay: "hub1", via: "hub2", member: "JP" })
+    const direct = await probe("hub2", "JP")
+    expect(direct).toMatchObject({ via: null, keyId: toHex(world.member("JP").node.keyId) })
+    expect(direct.roundTripMs).toBeGreaterThan(0)
+
+    // Another node's word, and an answer to another probe.
+    const fr = await stage.node(world, "FR")
+    jp.answer = async (message) => (message.name === "probe" ? fr.echo(message) : { name: "done" })
+    expect(await refusalOf(probe("hub2", "JP"))).toBe("signature")
+    jp.answer = async (message) =>
+      message.name === "probe" ? jp.echo({ ...message, nonce: seedOf("old") }) : { name: "done" }
+    expect(await refusalOf(probe("hub1", "JP"))).toBe("signature")
+    jp.answer = async (message) =>
+      message.name === "probe" ? jp.echo({ ...message, relay: "hub1" }) : { name: "done" }
+    expect(await refusalOf(probe("hub2", "JP"))).toBe("signature")
   })
 
   test("has each member's lanes in its metrics, which the open page never names", async () => {
