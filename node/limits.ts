@@ -15,6 +15,7 @@ export const nodeLimits = {
   // Sending
   submitsInFlight: 16, // envelopes handed to relays at once: 16 MiB of bodies at most
   answerPatienceMs: 10_000, // then the same bytes go through the next relay
+  handAgainMsMax: 3_600_000, // what all relays took and nobody received is handed in again this often
   retryMs: 5_000, // after a refusal that names no time, and while no relay is linked
   resealsMax: 3, // a recipient that loses its prekeys again and again is told to its operator
   receiptPatienceMs: 3_000, // receipts wait so long for the relay that delivered, then take another

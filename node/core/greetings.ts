@@ -2,7 +2,7 @@
 // old backup. docs/PROTOCOL.md, "Links".
 
 import { openHello, signHello } from "../../keys/link-hello.ts"
-import { toHex } from "../../protocol/bytes.ts"
+import { equalBytes, toHex } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { type DirectoryHead, suites } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -22,6 +22,7 @@ export class Greetings {
   readonly #alarms: Alarms
   readonly #clock: NetworkClock
   readonly #said = new Map<string, Said>()
+  readonly #held = new Map<string, number>()
   readonly #heads = new Map<string, DirectoryHead>()
 
   constructor(options: {
@@ -77,9 +78,16 @@ export class Greetings {
     const said = this.#said.get(relay)
     if (said === undefined) throw new ChappeError("hello", `${relay} answers what was not said`)
     const { seq, session } = hello.held
+    this.#held.set(relay, seq)
     if (seq <= this.#highest(said.keyId, relay) && session < said.session) return
     await this.#alarms.raise("clone", `${relay} ${toHex(said.keyId)}`, [signed])
     throw new ChappeError("clone", `${relay} holds number ${seq} and session ${session}`)
+  }
+
+  /** The highest number of this key that the relay said it holds in its log, at the last HELLO. */
+  heldNumber(relay: string, keyId: Uint8Array): number | undefined {
+    const said = this.#said.get(relay)
+    return said !== undefined && equalBytes(said.keyId, keyId) ? this.#held.get(relay) : undefined
   }
 
   /** The head that the relay signed must fit what its log gives. */

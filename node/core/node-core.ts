@@ -151,6 +151,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     clock,
     log,
     policy,
+    heldNumber: (relay, keyId) => greetings.heldNumber(relay, keyId),
   })
   const receipts = new ReceiptBook({
     identity,

@@ -10,7 +10,7 @@ import { encodeAuth } from "../../protocol/batch.ts"
 import { equalBytes, fromHex, toHex, utf8 } from "../../protocol/bytes.ts"
 import { bytes, uint } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
-import { decodeHeader, lanes } from "../../protocol/envelope.ts"
+import { type Lane, decodeHeader, lanes } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { AttachmentRef } from "../../protocol/link-messages.ts"
 import { nodeLimits } from "../limits.ts"
@@ -157,9 +157,9 @@ export class Outbox {
     return this.#activeById.size
   }
 
-  /** Envelopes without custody, urgent ones first, then in the order of sealing. */
-  *waiting(): Generator<ActiveEnvelope, void, void> {
-    for (const lane of this.#waiting.toReversed()) yield* lane.values()
+  /** Envelopes of a lane without custody, in the order of sealing. */
+  waiting(lane: Lane): Iterable<ActiveEnvelope> {
+    return this.#waiting[lane]?.values() ?? []
   }
 
   get unsealedCount(): number {

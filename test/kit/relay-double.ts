@@ -58,9 +58,12 @@ export class RelayDouble {
   readonly asked: { readonly from: string; readonly message: LinkRequest }[] = []
   readonly statements: Statement[]
   readonly bodies = new Map<string, Uint8Array>()
+  /** What it was asked and left without an answer. */
+  readonly silenced: LinkRequest[] = []
   /** What this relay answers instead of doing what it is asked. */
   refuse: (from: string, message: LinkRequest) => LinkRequest | "silence" | undefined = () =>
     undefined
+  #trafficOrigin: string
   readonly #nodes = new Map<string, { readonly link: DoubleLink; readonly answer: Answerer }>()
   #index = 0
 
@@ -69,6 +72,13 @@ export class RelayDouble {
     this.world = world
     this.now = now
     this.statements = [...world.statements]
+    this.#trafficOrigin = world.relay(name).trafficLog.origin
+  }
+
+  /** Goes on with another traffic log that its root has named, as after the loss of its disk. */
+  begin(origin: string): void {
+    this.#trafficOrigin = origin
+    this.#index = 0
   }
 
   connect(node: string, answer: Answerer): DoubleLink {
@@ -191,6 +201,8 @@ export class RelayDouble {
 
   #submit(message: Extract<LinkRequest, { name: "submit" }>): LinkRequest {
     const { header, auth, body, attachments, leaves, statement } = message
+    if (statement.origin !== this.#trafficOrigin)
+      return { name: "refused", code: "stale", final: false, retrySeconds: 0 }
     const acceptance = this.#accept("envelope", statement)
     const paths = inclusionPaths(
       sha256,
@@ -215,7 +227,10 @@ export class RelayDouble {
   }
 
   #accept(kind: SignedKind, statement: LogStatement): Acceptance {
-    const { origin, promise } = this.world.relay(this.name).trafficLog
+    const { trafficLog, laterLogs } = this.world.relay(this.name)
+    const log = [trafficLog, ...laterLogs].find(({ origin }) => origin === this.#trafficOrigin)
+    if (log === undefined) throw new Error(`no log ${this.#trafficOrigin}`)
+    const { origin, promise } = log
     const { commit, keyId, seq, salt } = statement
     const time = this.now()
     const entry = encodeEntry({
@@ -279,6 +294,7 @@ export class DoubleLink implements RelayLink {
   async ask(_lane: LinkLane, message: LinkRequest): Promise<LinkMessage> {
     if (this.#isBroken) throw new ChappeError("link-down")
     const told = this.#double.refuse(this.#node, message)
+    if (told === "silence") this.#double.silenced.push(message)
     if (told === "silence")
       return await new Promise((_, reject) => {
         this.#waiting.add(reject)
