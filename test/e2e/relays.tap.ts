@@ -136,10 +136,8 @@ await t.test("a relay is added, and a member makes it its home", async (t) => {
   const dir = join(work, "hub4")
   const words = ["--name", "hub4", "--host", "127.0.0.1", "--bind", "127.0.0.1"]
   const [links, https] = [String(await freePort()), String(await freePort())]
-  await chappeJson([
-    ...["relay", "init", "--dir", dir, ...words],
-    ...["--links-port", links, "--https-port", https],
-  ])
+  const listen = ["--links-port", links, "--https-port", https]
+  await chappeJson(["relay", "init", "--dir", dir, ...words, ...listen])
   const founding = join(dir, "founding.json")
   const file = join(work, "added.roster")
   await chappeJson(["roster", "add-relay", founding, "--trust", trust, "--out", file])
@@ -150,9 +148,8 @@ await t.test("a relay is added, and a member makes it its home", async (t) => {
   await linkedTo(dir, "hub1", "hub2", "hub3")
   const root = join(lab.dir, "roots", "JP.key")
   const node = lab.nodeDir("JP")
-  const [homes] = await chappeJson([
-    ...["keys", "homes", "hub4", "hub1", "--node", node, "--root", root],
-  ])
+  const byRoot = ["--node", node, "--root", root]
+  const [homes] = await chappeJson(["keys", "homes", "hub4", "hub1", ...byRoot])
   t.match(homes, { member: "JP", homes: ["hub4", "hub1"] })
 })
 
