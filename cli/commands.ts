@@ -13,7 +13,6 @@ import { doctor } from "./commands/doctor.ts"
 import { invite } from "./commands/invite.ts"
 import { join } from "./commands/join.ts"
 import { keysNew, keysShow } from "./commands/keys.ts"
-import { keysHomes } from "./commands/keys-homes.ts"
 import { keysNewIncarnation, keysRotate } from "./commands/keys-rotate.ts"
 import { labInit } from "./commands/lab-init.ts"
 import { labUp } from "./commands/lab-up.ts"
@@ -21,14 +20,11 @@ import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./comm
 import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
 import { nodeStart, relayStart } from "./commands/process-start.ts"
 import { relayDrain } from "./commands/relay-drain.ts"
-import { relayInstall } from "./commands/relay-install.ts"
-import { relayMove } from "./commands/relay-move.ts"
 import { relayInit } from "./commands/relay-init.ts"
 import { relayProbe } from "./commands/relay-probe.ts"
 import { relayStatus, relayWhy } from "./commands/relay-status.ts"
 import {
   rosterAdd,
-  rosterAddRelay,
   rosterInit,
   rosterInstall,
   rosterPolicy,
@@ -63,7 +59,6 @@ export const commands: readonly Command[] = [
   rosterInit,
   rosterInstall,
   rosterAdd,
-  rosterAddRelay,
   rosterSuspend,
   rosterPolicy,
   rosterSign,
@@ -74,14 +69,11 @@ export const commands: readonly Command[] = [
   relayWhy,
   relayProbe,
   relayDrain,
-  relayInstall,
-  relayMove,
   nodeStart,
   keysShow,
   keysNew,
   keysRotate,
   keysNewIncarnation,
-  keysHomes,
   officerList,
   officerAdd,
   officerRevoke,

@@ -3,6 +3,7 @@
 // very end shows against a number kept elsewhere, the mark.
 
 import { fromUtf8 } from "./bytes.ts"
+import { ChappeError } from "./errors.ts"
 import {
   type LevelVersion,
   batchEntries,
@@ -44,7 +45,7 @@ function named(names: readonly string[], form: RegExp, sort: Name["sort"]): read
 }
 
 /** The version that CURRENT and MANIFEST name, or why there is none. */
-export async function readLevelVersion(
+async function readLevelVersion(
   folder: FolderReader,
 ): Promise<LevelVersion | LevelFinding | "none"> {
   const names = await folder.names()
@@ -103,12 +104,12 @@ async function hasBatches(folder: FolderReader): Promise<boolean> {
   return false
 }
 
-export function tableName(number: number): string {
+function tableName(number: number): string {
   return `${String(number).padStart(6, "0")}.ldb`
 }
 
 /** What is wrong with one table; undefined where nothing is. */
-export async function checkTable(
+async function checkTable(
   folder: FolderReader,
   number: number,
   length: number,
@@ -175,4 +176,23 @@ async function checkLogs(
   // Batches that are in a table already may stand in a log too.
   const lastSequence = Math.max(version.lastSequence, (next ?? 1) - 1)
   return { findings, lastSequence }
+}
+
+/**
+ * Reads the tables of a database that is in use, one after another, and yields the bytes of each. What
+ * was written meanwhile is no concern of this round. Refused: `damaged`.
+ */
+export async function* scrubLevel(folder: FolderReader): AsyncGenerator<number> {
+  const began = await readLevelVersion(folder)
+  if (began === "none") return
+  if ("file" in began) throw new ChappeError("damaged", `${began.file} ${began.says}`)
+  for (const [number, length] of began.tables) {
+    const finding = await checkTable(folder, number, length)
+    yield length
+    if (finding === undefined) continue
+    // It may have gone in between: compaction writes others in its place.
+    const now = await readLevelVersion(folder)
+    if (now !== "none" && !("file" in now) && !now.tables.has(number)) continue
+    throw new ChappeError("damaged", `${finding.file} ${finding.says}`)
+  }
 }

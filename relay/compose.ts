@@ -87,7 +87,7 @@ export async function composeRelay(setup: RelaySetup, ports: RelayPorts): Promis
     access,
     journal,
     logAt: core.logAt,
-    isReady: () => isReady && !core.hasFailed(),
+    isReady: () => isReady && !core.hasFailed() && core.damaged().length === 0,
     metrics: metrics.text,
     version: setup.version,
   }

@@ -9,6 +9,12 @@ export const relayLimits = {
   // Checks
   startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
 
+  scrubEveryMs: 86_400_000, // everything once a day
+  scrubStepMs: 1_000,
+  scrubStepBytes: 8_388_608, // a second: a disk's few percent, and 1 TB in a day and a half
+  scrubItemBytes: 4_096, // what looking at one costs at least
+  scrubRecords: 256, // read at once
+
   // Bodies
   segmentBytes: 8_388_608, // small enough that a segment is given back soon after its mail went
   diskReserveBytes: 16_777_216, // room for receipts, log entries and compaction when submits are refused

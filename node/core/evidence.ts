@@ -50,6 +50,7 @@ export class Evidence {
   readonly #log: Log
   /** A recipient lost the key: its copy is to be sealed anew. */
   readonly #reseal: (messageId: Uint8Array, from: RelayLink) => void
+  readonly #handOver: (messageId: Uint8Array, relay: string) => void
 
   constructor(options: {
     readonly me: string
@@ -64,6 +65,8 @@ export class Evidence {
     readonly clock: NetworkClock
     readonly log: Log
     readonly reseal: (messageId: Uint8Array, from: RelayLink) => void
+    /** Hands the envelope to this relay again. */
+    readonly handOver: (messageId: Uint8Array, relay: string) => void
   }) {
     this.#me = options.me
     this.#directory = options.directory
@@ -78,6 +81,7 @@ export class Evidence {
     this.#clock = options.clock
     this.#log = options.log
     this.#reseal = options.reseal
+    this.#handOver = options.handOver
   }
 
   /**
@@ -132,6 +136,8 @@ export class Evidence {
     const isResealed = await this.#outbox.reached(messageId, recipientNode, reached, changes)
     this.#log.info("evidence", { id: name, step, recipient: recipientNode })
     if (isResealed) this.#reseal(messageId, link)
+    // The relay no longer has what it took; this node keeps it until it expires.
+    if (step === "undelivered" && reason === damaged) this.#handOver(messageId, receipt.by ?? "")
   }
 
   /** A relay that gives up early must not stop the sender. Refused: `signature`. */
@@ -221,6 +227,9 @@ export class Evidence {
     if (this.#follower.sizeOf(place.origin) < place.size) throw new ChappeError("stale")
   }
 }
+
+/** The reason of UNDELIVERED when a relay's disk does not give a message back. */
+const damaged = "damaged"
 
 type OpenedItem = {
   readonly receipt: Uint8Array

@@ -210,6 +210,10 @@ export function connectNode(ports: NodePorts): NodeCore {
     clock,
     log,
     reseal: (messageId, link) => quietly(log, "reseal", reseal(messageId, link)),
+    handOver: (messageId, relay) => {
+      const link = links.get(relay) ?? links.first()
+      if (link !== undefined) quietly(log, "hand-over", dispatcher.again(link, messageId))
+    },
   })
   const reseal = async (messageId: Uint8Array, link: RelayLink): Promise<void> => {
     await follower.refresh(link)

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path"
 import { Level } from "level"
 import { sha256 } from "../../keys/crypto.ts"
 import { ChappeError } from "../../protocol/errors.ts"
-import type { FolderReader } from "../../protocol/level-check.ts"
+import { type FolderReader, scrubLevel } from "../../protocol/level-check.ts"
 import {
   type StoreState,
   encodeFormat,
@@ -45,7 +45,7 @@ export async function openLevelRecordStore(path: string): Promise<RecordStore> {
       await replaceFile(join(dirname(path), "format"), encodeFormat())
       await syncFolder(dirname(path))
     }
-    return new LevelRecordStore(database, mark, sequence)
+    return new LevelRecordStore(path, database, mark, sequence)
   })
 }
 
@@ -119,6 +119,7 @@ type Asked = {
 }
 
 class LevelRecordStore implements RecordStore {
+  readonly #path: string
   readonly #database: Database
   readonly #mark: FileHandle
   /** Number of the last change. */
@@ -128,7 +129,8 @@ class LevelRecordStore implements RecordStore {
   #failure: ChappeError | undefined
   #isClosed = false
 
-  constructor(database: Database, mark: FileHandle, sequence: number) {
+  constructor(path: string, database: Database, mark: FileHandle, sequence: number) {
+    this.#path = path
     this.#database = database
     this.#mark = mark
     this.#sequence = sequence
@@ -190,6 +192,16 @@ class LevelRecordStore implements RecordStore {
     })
   }
 
+  async *verify(): AsyncGenerator<number> {
+    const files = scrubLevel(folderReader(this.#path))
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure
+      const next = await this.#run("reading", async () => files.next())
+      if (next.done === true) return
+      yield next.value
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -211,6 +223,7 @@ class LevelRecordStore implements RecordStore {
 
 /** LevelDB says what the system said in words only. */
 function storageFailure(cause: unknown, what: string): ChappeError {
+  if (cause instanceof ChappeError) return cause
   const texts = [cause, cause instanceof Error ? cause.cause : undefined].map(String).join(" ")
   const isFull = /no space left|file too large|quota/iu.test(texts)
   return new ChappeError(isFull ? "disk-full" : "storage", `${what} of the database failed`, {

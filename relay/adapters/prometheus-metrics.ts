@@ -24,6 +24,10 @@ const counters: Record<CounterName, { readonly help: string; readonly labels: re
       help: "Directory statements logged, by sort",
       labels: ["sort"],
     },
+    chappe_relay_damaged_total: {
+      help: "Messages that the disk did not give back as stored; their senders hand them over again",
+      labels: [],
+    },
     chappe_relay_clone_alarms_total: { help: "Nodes that came back behind themselves", labels: [] },
   }
 

@@ -2,8 +2,7 @@
 // its queue only when the peer's word for it is committed; after a reconnect everything that was not
 // settled goes again. docs/PROTOCOL.md, "Delivery".
 
-import { sha256 } from "../../keys/crypto.ts"
-import { concat, equalBytes, toHex, utf8 } from "../../protocol/bytes.ts"
+import { concat, toHex, utf8 } from "../../protocol/bytes.ts"
 import { decodeHeader } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { type LinkLane, linkLaneOf, linkLanes } from "../../protocol/frames.ts"
@@ -11,19 +10,18 @@ import { limits } from "../../protocol/limits.ts"
 import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
+import type { Damage } from "./damage.ts"
 import type { RelayStep } from "./draft.ts"
 import { type Peer, type Request, expectAnswer } from "./links.ts"
-import { type Mail, holdingKey, laneKey, messageKey, queueKey, sliceKey } from "./mail.ts"
+import { type Mail, laneKey, queueKey, sliceKey } from "./mail.ts"
 import { Refusal } from "./peer-link.ts"
 import type { PeerWatch } from "./peer-watch.ts"
-import type { AttachmentStore, BodyStore, Clock, Journal, Metrics, RecordStore } from "./ports.ts"
+import type { AttachmentStore, Clock, Journal, Metrics, RecordStore } from "./ports.ts"
 import { bytesOf, parseQueueKey } from "./queue-gauge.ts"
 import {
   type MessageRecord,
   type QueueItem,
   type SliceRecord,
-  holdingRecord,
-  messageRecord,
   queueItem,
   queueLanes,
   queueNames,
@@ -34,8 +32,8 @@ import { afterPrefix, openRecord, position as positionKey } from "./tables.ts"
 
 export type DeliveryParts = {
   readonly store: RecordStore
-  readonly bodies: BodyStore
   readonly attachments: AttachmentStore
+  readonly damage: Damage
   readonly committer: Committer
   readonly mail: Mail
   readonly routes: Routes
@@ -50,7 +48,6 @@ type LaneState = { cursor: number; unanswered: number; isEmpty: boolean; sent: P
 /** A place in the lane: items are read side by side, and still leave in their order. */
 type Turn = { readonly before: Promise<void>; readonly end: () => void }
 type Placed = { readonly lane: number; readonly position: number; readonly item: QueueItem }
-type WholeMessage = { readonly record: MessageRecord; readonly body: Uint8Array }
 
 export function queueOf(peer: Peer): string {
   return peer.role === "node" ? queueNames.member(peer.name) : queueNames.forward(peer.name)
@@ -243,7 +240,7 @@ export class Delivery {
     turn: Turn,
   ): Promise<void> {
     const [node = ""] = nodes
-    const whole = await this.#message(messageId)
+    const whole = await this.#parts.damage.whole(messageId)
     const slice = await this.#slice(messageId, node)
     if (whole === undefined || slice === undefined) return
     const { record, body } = whole
@@ -299,7 +296,7 @@ export class Delivery {
     { messageId, nodes }: Extract<QueueItem, { readonly name: "message" }>,
     turn: Turn,
   ): Promise<void> {
-    const whole = await this.#message(messageId)
+    const whole = await this.#parts.damage.whole(messageId)
     if (whole === undefined) return
     const { record, body } = whole
     const found = await Promise.all(
@@ -400,19 +397,6 @@ export class Delivery {
   async #slice(messageId: Uint8Array, node: string): Promise<SliceRecord | undefined> {
     const slice = await this.#parts.committer.read(sliceRecord, sliceKey(messageId, node))
     return slice?.queue === this.#queue ? slice : undefined
-  }
-
-  /** Undefined when it was settled meanwhile. Refused: `tampered` when the body is not the one of the header. */
-  async #message(messageId: Uint8Array): Promise<WholeMessage | undefined> {
-    const { committer, bodies } = this.#parts
-    const record = await committer.read(messageRecord, messageKey(messageId))
-    const holding = await committer.read(holdingRecord, holdingKey(messageId))
-    if (record === undefined || holding === undefined) return undefined
-    const body = await bodies.read(holding)
-    const { core } = decodeHeader(record.header)
-    if (!equalBytes(sha256(body), core.bodyHash))
-      throw new ChappeError("tampered", `the body of ${toHex(messageId)} is not what was stored`)
-    return { record, body }
   }
 }
 

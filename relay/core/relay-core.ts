@@ -16,6 +16,7 @@ import { relayLimits } from "../limits.ts"
 import { AccessRecord } from "./auditor-access.ts"
 import { AttachmentDesk } from "./attachment-desk.ts"
 import { Committer } from "./committer.ts"
+import { Damage } from "./damage.ts"
 import { Controls } from "./controls.ts"
 import { Delivery, queueOf } from "./delivery.ts"
 import { DiskForecast } from "./disk-forecast.ts"
@@ -54,6 +55,7 @@ import { ReceiptDesk } from "./receipt-desk.ts"
 import { holdingRecord } from "./records.ts"
 import { Retargeting } from "./retargeting.ts"
 import { Routes } from "./routes.ts"
+import { Scrub } from "./scrub.ts"
 import { StatementDesk } from "./statement-desk.ts"
 import { Submits } from "./submits.ts"
 import { afterPrefix, openRecord, recordKey } from "./tables.ts"
@@ -101,6 +103,8 @@ export type RelayCore = {
   /** What goes on by itself. */
   readonly tasks: readonly Task[]
   readonly hasFailed: () => boolean
+  /** Files of the logs that are damaged. */
+  readonly damaged: () => readonly string[]
   /** Tells `setup.failed`, once. */
   readonly failed: (why: unknown) => void
   /** Ends deliveries and links. */
@@ -264,9 +268,25 @@ export async function openRelayCore(
     metrics,
     journal,
   })
-  const delivering = {
-    store,
+  const damage = new Damage({
     bodies,
+    attachments,
+    committer,
+    mail,
+    routes,
+    metrics,
+    journal,
+  })
+  const scrub = new Scrub({
+    store,
+    damage,
+    logs: () => [keeping.directory, keeping.traffic],
+    clock,
+    journal,
+  })
+  const delivering = {
+    damage,
+    store,
     attachments,
     committer,
     mail,
@@ -363,6 +383,7 @@ export async function openRelayCore(
       everyMs: relayLimits.trafficHeadSeconds * 1_000,
       run: async () => keeping.noteTraffic(),
     },
+    { name: "scrub", everyMs: relayLimits.scrubStepMs, run: async () => scrub.step() },
     { name: "access", everyMs: 60_000, run: async () => access.flush() },
   ]
   /** What was promised is published before the process goes. */
@@ -400,6 +421,7 @@ export async function openRelayCore(
     },
     tasks,
     hasFailed: () => hasFailed,
+    damaged: () => scrub.findings,
     failed,
     hangUp: () => {
       for (const delivery of deliveries.values()) delivery.stop()

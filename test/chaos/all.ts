@@ -1,7 +1,9 @@
 // Every kind of chaos, in the order in which `npm run chaos -- all` goes through them.
 
+import { bitRot } from "./bit-rot.ts"
 import type { Chaos } from "./chaos.ts"
 import { kills } from "./kills.ts"
 import { partitions } from "./partitions.ts"
+import { powerCut } from "./power-cut.ts"
 
-export const all: readonly Chaos[] = [kills, partitions]
+export const all: readonly Chaos[] = [kills, partitions, bitRot, powerCut]

@@ -1,6 +1,7 @@
 // An officer's session at a node's HTTP interface, as a case system would hold one. It finds the node
 // again after a restart and signs in anew.
 
+import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -35,6 +36,13 @@ export class NodeApi {
     file: string,
     words: { readonly name: string; readonly size: number; readonly sha256: string },
   ): Promise<string> {
+    return this.#upload(words, Readable.toWeb(createReadStream(file)))
+  }
+
+  async #upload(
+    words: { readonly name: string; readonly size: number; readonly sha256: string },
+    body: ReadableStream | Uint8Array,
+  ): Promise<string> {
     this.#session ??= await this.#signIn()
     const { url, token } = this.#session
     const query = new URLSearchParams({
@@ -50,12 +58,29 @@ export class NodeApi {
         "content-type": "application/octet-stream",
         "content-length": String(words.size),
       },
-      body: Readable.toWeb(createReadStream(file)) as unknown as ReadableStream,
+      body,
       duplex: "half",
     })
     const answer = (await response.json()) as Json
     if (!response.ok) throw new Error(JSON.stringify(answer))
     return String(answer["attachment"])
+  }
+
+  /** Uploads bytes; the id that a message names them by. */
+  async attachBytes(name: string, bytes: Uint8Array): Promise<string> {
+    const words = { name, size: bytes.length, sha256: sha256Hex(bytes) }
+    return this.#upload(words, bytes)
+  }
+
+  /** SHA-256 of an attachment as the officer gets it. */
+  async attachmentDigest(id: string, index: number): Promise<string> {
+    this.#session ??= await this.#signIn()
+    const { url, token } = this.#session
+    const response = await fetch(`${url}/v1/messages/${id}/attachments/${index}`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    if (!response.ok) throw refusalOf((await response.json()) as Json)
+    return sha256Hex(new Uint8Array(await response.arrayBuffer()))
   }
 
   /** The inbox, oldest first; all of it, or what came after a message. */
@@ -143,6 +168,10 @@ export class NodeApi {
     if (!response.ok) throw refusalOf(session)
     return { url, token: String(session["token"]) }
   }
+}
+
+function sha256Hex(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex")
 }
 
 function refusalOf(answer: Json): ApiError {
