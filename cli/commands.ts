@@ -8,6 +8,7 @@ import {
   evidenceExport,
   evidenceVerify,
 } from "./commands/audit.ts"
+import { backup, nodeStandby, nodeTakeover, restore } from "./commands/backup.ts"
 import { demo } from "./commands/demo.ts"
 import { doctor } from "./commands/doctor.ts"
 import { invite } from "./commands/invite.ts"
@@ -70,6 +71,10 @@ export const commands: readonly Command[] = [
   relayProbe,
   relayDrain,
   nodeStart,
+  nodeStandby,
+  nodeTakeover,
+  backup,
+  restore,
   keysShow,
   keysNew,
   keysRotate,

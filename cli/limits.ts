@@ -8,6 +8,9 @@ export const cliLimits = {
   responseBytesMax: 67_108_864, // one JSON answer of a node; attachments are streamed past this
   secretFileBytesMax: 4_096, // a passphrase or 32 bytes
 
+  restoreCommitBytes: 4_194_304, // records put back in one synced commit: memory against fsyncs
+  restoreCommitRecords: 4_096,
+
   stopPatienceMs: 8_000, // a process gets this long to finish what it has in hand, then it is killed
   readyPatienceMs: 60_000, // a first start opens the store and loads the directory
   restartFirstMs: 200, // a process that dies at once must not eat the machine

@@ -111,6 +111,13 @@ export class NodeClient {
     }
   }
 
+  /** The body of an answer as it comes; whoever reads it checks that it is whole. */
+  async stream(path: string): Promise<Readable> {
+    const answer = await this.#send("GET", path, { timeoutMs: 0 })
+    if (answer.status >= 300) await this.#json(answer)
+    return answer.body
+  }
+
   /** Streams a file whose size and hash are known. Its id at the node. */
   async upload({ path, mediaType, size, sha256 }: FileToSend): Promise<string> {
     const query = new URLSearchParams({

@@ -6,6 +6,7 @@ export const nodeLimits = {
   commitBytesMax: 8_388_608, // one group commit: memory that waits for one fsync
   listPage: 256, // records read at once while walking a table
   startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
+  backupPage: 16, // records in memory at once for a backup; one may have 4 MiB
 
   // Attachments
   transferParts: 4, // parts of an attachment under way at once: hides the round trip, 512 KiB of memory
@@ -30,6 +31,9 @@ export const nodeLimits = {
   gapRepeatMs: 30_000, // then twice as long each time
   gapRepeatMsMax: 3_600_000, // a sender that is away for days is asked once an hour
   gapAsksPerTick: 16, // controls, each signed and stored
+  catchUpPauseMs: 5_000, // after a restore: what a sender answers at once, 256 messages, is here by then
+  catchUpPauseMsMax: 3_600_000, // a sender may be away for days
+  catchUpIncarnations: 4, // of each sender: older ones have nothing that has not expired
   refreshPauseMs: 1_000, // a relay's directory is fetched again for doubtful keys at most this often
 
   // Directory and prekeys
@@ -41,6 +45,7 @@ export const nodeLimits = {
   // Links
   reconnectFirstMs: 250,
   reconnectMsMax: 4_000, // a healed network delivers within 10 s; 200 nodes at a dead relay are 70 tries a second
+  connectMs: 10_000, // TCP, TLS and WebSocket on the worst path
   tickMs: 250, // how often a link looks for pings and silence
   socketBufferBytesMax: 1_048_576, // a peer that does not read is ended
   httpsAnswerBytesMax: 33_554_432,

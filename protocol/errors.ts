@@ -480,6 +480,12 @@ const table = {
     "the disk is full",
     "make room; the process is restarted and goes on where it stopped",
   ],
+  backup: [
+    422,
+    3,
+    "the backup is cut, was changed, or is of another kind than asked for",
+    "take another backup; nothing of this one was put back",
+  ],
   storage: [
     500,
     1,

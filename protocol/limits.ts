@@ -98,6 +98,11 @@ export const limits = {
   pingAfterMs: 3_000, // a dead link shows soon, and NATs forget none
   deadAfterMs: 9_000, // a ping and ten round trips of the worst link; below the 10 s in which a healed network delivers
 
+  // Backups
+  backupFrameBytesMax: 8_388_608, // the longest record and room; so much memory a reader takes
+  backupKeyBytesMax: 1_024,
+  backupPathBytesMax: 1_024,
+
   // Receipts and ids
   idKeepSeconds: 7_776_000, // 90 d: a late duplicate gets its stored receipt
   reasonBytesMax: 64,

@@ -53,6 +53,7 @@ export const relayLimits = {
   bufferedBytesMax: 3_145_728, // a peer that never reads; above the 2 MiB of credit that a burst may use
   bufferedCheckMs: 250,
   tickMs: 1_000,
+  cloneProbeMs: 1_500, // a process on the slowest link answers a ping within its round trip of 600 ms
   dialMs: 250, // first wait before dialling again; doubles
   dialMsMax: 4_000, // a healed network delivers within 10 s
   requestsMax: 1_024, // of ours that a peer has not answered

@@ -165,6 +165,22 @@ class LevelRecordStore implements RecordStore {
     })
   }
 
+  async *snapshot(limit: number): AsyncGenerator<readonly StoredRecord[], void, void> {
+    // An iterator sees the database as it was when it was made.
+    const iterator = this.#level.iterator()
+    try {
+      for (;;) {
+        const page = await this.#guard(() => iterator.nextv(limit))
+        if (page.length === 0) return
+        yield page
+          .filter(([key]) => key !== readyKey)
+          .map(([key, value]) => ({ key, value: Uint8Array.from(value) }))
+      }
+    } finally {
+      await iterator.close()
+    }
+  }
+
   commit(changes: readonly Change[]): Promise<void> {
     if (changes.length === 0) return Promise.resolve()
     return this.#guard(async () => {

@@ -169,6 +169,11 @@ export class Inbox {
       await this.#gaps.see(channel, await this.#book.missing(channel))
   }
 
+  /** Of a channel: everything up to it was settled. */
+  async lastNumber(channel: string): Promise<number> {
+    return (await this.#book.state(channel)).last
+  }
+
   whenNew(task: (item: InboxItem) => void): () => void {
     this.#onNew.push(task)
     return () => this.#onNew.splice(this.#onNew.indexOf(task), 1)

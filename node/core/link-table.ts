@@ -10,6 +10,7 @@ export class LinkTable {
   readonly #onUp: ((link: RelayLink) => void)[] = []
   /** Links whose relay asks to be spared. */
   readonly #draining = new WeakSet<RelayLink>()
+  #hasBeenUp = false
 
   constructor(me: string, directory: Directory) {
     this.#me = me
@@ -22,7 +23,13 @@ export class LinkTable {
 
   up(link: RelayLink): void {
     this.#links.set(link.relay, link)
+    this.#hasBeenUp = true
     for (const task of this.#onUp) task(link)
+  }
+
+  /** Whether a relay has told, since the start, that it knows of no later work of our key. */
+  get hasBeenUp(): boolean {
+    return this.#hasBeenUp
   }
 
   down(link: RelayLink): void {

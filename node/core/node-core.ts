@@ -9,6 +9,7 @@ import {
   defaultDeliveryPolicy,
   parseDeliveryPolicy,
 } from "../../protocol/delivery-policy.ts"
+import { equalBytes } from "../../protocol/bytes.ts"
 import { Directory } from "../../protocol/directory.ts"
 import type { DirectoryBundle } from "../../protocol/directory-bundle.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -23,7 +24,8 @@ import { DirectoryFollower } from "./directory-follower.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { Enrolment } from "./enrolment.ts"
 import { Evidence } from "./evidence.ts"
-import { type Identity, type KeyVault, signingKeyAt } from "./identity.ts"
+import { CatchUp } from "./catch-up.ts"
+import { type Identity, type KeyVault, signingKeyAt, withoutCloned } from "./identity.ts"
 import { FirstContact } from "./first-contact.ts"
 import { Gaps } from "./gaps.ts"
 import { Greetings } from "./greetings.ts"
@@ -93,6 +95,7 @@ export type NodeCore = {
   readonly dispatcher: Dispatcher
   readonly receipts: ReceiptBook
   readonly inbox: Inbox
+  readonly catchUp: CatchUp
   readonly evidence: Evidence
   readonly journal: Journal
   readonly attachments: Attachments
@@ -110,8 +113,7 @@ export type NodeCore = {
 /** Builds every part; nothing is read or started yet. */
 export function connectNode(ports: NodePorts): NodeCore {
   const { vault, files, random, newHash, log } = ports
-  const { identity } = vault
-  const me = identity.name
+  const me = vault.identity.name
   const clock = new NetworkClock(ports.clock)
   const now = (): number => clock.now()
   const { store, dataKey, onFailure } = ports
@@ -119,6 +121,7 @@ export function connectNode(ports: NodePorts): NodeCore {
   const directory = new Directory(crypto, ports.anchor)
   const batches = new BatchVerifier(crypto, rememberedBatches)
   const alarms = new Alarms(records, clock, log)
+  const identity = withoutCloned(vault.identity, (keyId) => alarms.isCloned(keyId))
   const follower = new DirectoryFollower({ directory, records, alarms, log, now })
   const links = new LinkTable(me, directory)
   const chain = new OwnChain({ identity, directory, follower, records, alarms, now })
@@ -197,6 +200,16 @@ export function connectNode(ports: NodePorts): NodeCore {
     policy,
     gaps,
   })
+  const catchUp = new CatchUp({
+    me,
+    directory,
+    inbox,
+    links,
+    records,
+    clock,
+    log,
+    askFor: (missing, attempt) => quietly(log, "catch-up", controls.askFor(missing, attempt)),
+  })
   const evidence = new Evidence({
     me,
     directory,
@@ -268,6 +281,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     dispatcher,
     receipts,
     inbox,
+    catchUp,
     evidence,
     journal,
     attachments,
@@ -300,6 +314,7 @@ export async function loadNode(
   await node.outbox.load()
   await node.receipts.load()
   await node.inbox.load()
+  await node.catchUp.load()
   await node.journal.load()
 }
 
@@ -335,8 +350,12 @@ export async function keepUp(node: NodeCore): Promise<void> {
   }
   await alarms.clear("clock-off", identity.name)
   if (!directory.hasRoster || directory.station(identity.name) === undefined) return
-  await node.succession.keepUp()
-  if (signingKeyAt(identity, directory, clock.now()) !== undefined) await prekeys.keepUp()
+  const now = clock.now()
+  // A copy of this node learns from its first link that it is one, and must not have forked the chain before.
+  const mayLink = directory.linkKeys(node.me, now).some((key) => isOneOf(key, identity.linkKeys))
+  const mayExtend = links.hasBeenUp || !mayLink
+  await node.succession.keepUp(mayExtend)
+  if (mayExtend && signingKeyAt(identity, directory, now) !== undefined) await prekeys.keepUp()
   for (const link of links.inOrder()) {
     await node.chain.publish(link)
     await prekeys.provide(link)
@@ -350,12 +369,17 @@ export async function keepUp(node: NodeCore): Promise<void> {
   }
 }
 
+function isOneOf(key: Uint8Array, keys: readonly Uint8Array[]): boolean {
+  return keys.some((one) => equalBytes(one, key))
+}
+
 /** What is looked at every few seconds. */
 export async function tick(node: NodeCore): Promise<void> {
   node.dispatcher.pump()
   node.dispatcher.pumpOverdue()
   node.receipts.pump()
   await node.inbox.tick()
+  await node.catchUp.tick()
   if (node.links.first() !== undefined) await node.outbox.sealWaiting(nodeLimits.sealsPerTick)
 }
 

@@ -1,6 +1,10 @@
 // What relays ask of this node over their links, and what it answers.
 
 import { ChappeError, type ErrorCode } from "../../protocol/errors.ts"
+import { linkLanes } from "../../protocol/frames.ts"
+import { fromUtf8 } from "../../protocol/bytes.ts"
+import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
+import { ask } from "./ask.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import type { Controls } from "./controls.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
@@ -120,9 +124,21 @@ export class RelayRequests {
 
   async #cosign(link: RelayLink, message: LinkMessage<"checkpoint">): Promise<LinkRequest> {
     const { origin, body } = message
-    const { status, body: answer, checkpoint } = await this.#witness.cosign(origin, body)
+    const judged = await this.#witness.cosign(origin, body)
+    const { status, body: answer, checkpoint, larger } = judged
+    if (larger !== undefined) this.#show(link, origin, larger)
     if (checkpoint !== undefined) this.#follow(link, checkpoint)
     return { name: "cosigned", status, body: answer }
+  }
+
+  /** A relay that was put back from an old copy learns it by its own word. */
+  #show(link: RelayLink, origin: string, note: Uint8Array): void {
+    const body = fromUtf8(encodeAddCheckpoint({ old: 0, path: [], checkpoint: note }))
+    const told = ask(link, linkLanes.control, { name: "checkpoint", origin, body }, "done")
+    told.catch((cause: unknown) => {
+      if (!(cause instanceof ChappeError)) throw cause
+      this.#log.info("rollback-shown", { origin, code: cause.code })
+    })
   }
 
   /** What a new head is good for, after it was answered. */

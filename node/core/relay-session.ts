@@ -26,7 +26,9 @@ export class RelaySession {
   readonly #relay: string
   readonly #options: SessionOptions
   readonly #wire: Wire
-  readonly #session: LinkSession
+  readonly #startedMs: number
+  #session: LinkSession
+  #isOpen = false
   #link: RelayConversation | undefined
   #early: LinkEvent[] = []
   #exporter: Uint8Array = new Uint8Array(32)
@@ -39,7 +41,8 @@ export class RelaySession {
     this.#relay = relay
     this.#wire = wire
     this.#options = options
-    this.#session = new LinkSession(options.clock.monotonicMs())
+    this.#startedMs = options.clock.monotonicMs()
+    this.#session = new LinkSession(this.#startedMs)
     this.closed = new Promise((resolve) => (this.#resolve = resolve))
     this.#tick()
   }
@@ -47,6 +50,9 @@ export class RelaySession {
   /** The wire is open, to whoever holds the relay's key. */
   opened(exporter: Uint8Array): void {
     this.#exporter = exporter
+    // The relay's HELLO has its time from here on: on a long path connecting takes most of it.
+    this.#isOpen = true
+    this.#session = new LinkSession(this.#options.clock.monotonicMs())
     void this.#greet()
   }
 
@@ -144,10 +150,16 @@ export class RelaySession {
       if (this.#isClosed) return
       const now = this.#options.clock.monotonicMs()
       const isStuck = this.#wire.bufferedBytes > nodeLimits.socketBufferBytesMax
-      if (this.#session.isDeadAt(now)) return this.close("link-down")
+      if (this.#isDeadAt(now)) return this.close("link-down")
       if (!isStuck) this.#flush()
       this.#tick()
     })
+  }
+
+  #isDeadAt(nowMs: number): boolean {
+    return this.#isOpen
+      ? this.#session.isDeadAt(nowMs)
+      : nowMs - this.#startedMs >= nodeLimits.connectMs
   }
 
   #failed(cause: unknown): void {

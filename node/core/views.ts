@@ -39,7 +39,11 @@ export function inboxView(item: InboxItem): JsonObject {
     precedence: precedences[item.lane],
     created: item.created,
     received: item.received,
-    channel: { seq: item.channel.seq, prev: toHex(item.channel.prev) },
+    channel: {
+      incarnation: item.channel.incarnation,
+      seq: item.channel.seq,
+      prev: toHex(item.channel.prev),
+    },
     attachments: item.attachments.map(({ name, plainLength, plainHash }) => ({
       name,
       size: plainLength,

@@ -15,8 +15,10 @@ import type { Journal, Metrics } from "./ports.ts"
 import type { Probes } from "./probes.ts"
 import type { PublishedLog } from "./published-log.ts"
 import type { ReceiptDesk } from "./receipt-desk.ts"
+import type { Rollback } from "./rollback.ts"
 import type { StatementDesk } from "./statement-desk.ts"
 import type { Submits } from "./submits.ts"
+import type { Witnessing } from "./witnessing.ts"
 
 export type ExchangeParts = {
   readonly submits: Submits
@@ -29,6 +31,8 @@ export type ExchangeParts = {
   readonly draining: Draining
   readonly statements: StatementDesk
   readonly following: Following
+  readonly rollback: Rollback
+  readonly witnessing: Witnessing
   /** A log of this relay's own. */
   readonly logOf: (origin: string) => PublishedLog | undefined
   readonly metrics: Metrics
@@ -47,6 +51,7 @@ export class Exchange {
     switch (message.name) {
       case "submit": {
         only(peer, "node")
+        await this.#parts.witnessing.admit(peer)
         const acceptance = await this.#counted(submits.take(peer, message))
         return { name: "accepted", acceptance }
       }
@@ -55,12 +60,14 @@ export class Exchange {
         return { name: "custody", ...(await this.#counted(forwards.take(peer.name, message))) }
       case "receipts": {
         only(peer, "node")
+        await this.#parts.witnessing.admit(peer)
         const acceptance = await receipts.take(peer.name, message)
         metrics.count("chappe_relay_receipts_total")
         return { name: "accepted", acceptance }
       }
       case "journal":
         only(peer, "node")
+        await this.#parts.witnessing.admit(peer)
         return { name: "accepted", acceptance: await receipts.takeJournal(peer.name, message) }
       case "evidence":
         only(peer, "relay")
@@ -97,7 +104,6 @@ export class Exchange {
       case "consistencyGet":
         return this.#fromLog(message)
       case "checkpoint":
-        only(peer, "relay")
         return this.#checkpoint(peer, message)
       case "draining":
         only(peer, "relay")
@@ -154,6 +160,11 @@ export class Exchange {
 
   async #checkpoint(peer: Peer, message: LinkMessage<"checkpoint">): Promise<Request> {
     const { checkpoint } = parseAddCheckpoint(utf8(message.body))
+    if (this.#parts.rollback.isOwn(message.origin)) {
+      await this.#parts.rollback.shown(peer.name, message.origin, checkpoint)
+      return { name: "done" }
+    }
+    only(peer, "relay")
     // Reading on asks the peer in turn: it is not kept waiting for that.
     this.#parts.following.heard(peer, message.origin, checkpoint).catch((cause: unknown) => {
       if (!(cause instanceof ChappeError)) throw cause

@@ -18,6 +18,8 @@ export interface Peer {
   readonly linkKey: Uint8Array
   /** Resolves with the answer, whatever it is. Refused: `link-down`, `busy`. */
   request(lane: LinkLane, request: Request): Promise<LinkMessage>
+  /** Whether the peer answers a ping within that time. */
+  isAlive(patienceMs: number): Promise<boolean>
   /** Ends the link; the code tells the peer why. */
   close(code: string): void
 }

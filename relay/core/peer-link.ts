@@ -67,6 +67,7 @@ export class PeerLink implements Peer {
   readonly #handler: Handler
   readonly #waiting = new Map<number, Waiting>()
   readonly #outbox = new Map<LinkLane, Uint8Array[]>()
+  readonly #probes = new Set<(isAlive: boolean) => void>()
   #requests = 0
   #isDown = false
 
@@ -108,6 +109,7 @@ export class PeerLink implements Peer {
     for (const event of events) {
       if (event.kind === "message") this.#message(event.bytes, event.handle, event.lane)
       else if (event.kind === "close") this.down()
+      else if (event.kind === "pong") this.#probed(true)
     }
     this.flush()
   }
@@ -121,6 +123,24 @@ export class PeerLink implements Peer {
       if (frames.length === 0) return
       for (const frame of frames) this.#wire.send(frame)
     }
+  }
+
+  isAlive(patienceMs: number): Promise<boolean> {
+    if (this.#isDown) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const stop = this.#clock.after(patienceMs, () => this.#probed(false))
+      this.#probes.add((isAlive) => {
+        stop()
+        resolve(isAlive)
+      })
+      this.#session.ping()
+      this.flush()
+    })
+  }
+
+  #probed(isAlive: boolean): void {
+    for (const tell of this.#probes) tell(isAlive)
+    this.#probes.clear()
   }
 
   close(code: string): void {
@@ -137,6 +157,7 @@ export class PeerLink implements Peer {
     for (const { reject } of this.#waiting.values()) reject(new ChappeError("link-down"))
     this.#waiting.clear()
     this.#outbox.clear()
+    this.#probed(false)
     this.#wire.end()
   }
 

@@ -68,7 +68,11 @@ export function startPeerSession(
   const greet = async (signed: Uint8Array): Promise<void> => {
     try {
       if (role === 0) introductions.confirm(peer, signed, exporter)
-      else session.sendHello(await introductions.answer(peer, signed, exporter))
+      else {
+        const { hello, isClone } = await introductions.answer(peer, signed, exporter)
+        session.sendHello(hello)
+        if (isClone) return fail("clone")
+      }
       sendFrames()
       if (wire.isOpen) open()
     } catch (cause) {

@@ -53,6 +53,7 @@ import { Publisher } from "./publisher.ts"
 import { QueueGauge } from "./queue-gauge.ts"
 import { ReceiptDesk } from "./receipt-desk.ts"
 import { holdingRecord } from "./records.ts"
+import { Rollback } from "./rollback.ts"
 import { Retargeting } from "./retargeting.ts"
 import { Routes } from "./routes.ts"
 import { Scrub } from "./scrub.ts"
@@ -123,6 +124,7 @@ export async function openRelayCore(
 ): Promise<RelayCore> {
   const { name, keys } = setup
   const { store, bodies, attachments, clock, random, journal } = ports
+  await Rollback.requireNone(store)
 
   const directory = new Directory(crypto, setup.anchor)
   directory.applyInOrder(setup.bundle.statements)
@@ -252,6 +254,8 @@ export async function openRelayCore(
     attachments: new AttachmentDesk({ attachments, store, committer, network, hasRoom }),
     statements,
     following,
+    rollback: new Rollback({ directory, committer, logOf, journal, failed }),
+    witnessing,
     logOf,
     metrics,
     journal,
@@ -265,6 +269,7 @@ export async function openRelayCore(
     logs,
     head: () => keeping.directory.head,
     watch,
+    isAlive: async (peer) => (await links.get(peer)?.isAlive(relayLimits.cloneProbeMs)) === true,
     metrics,
     journal,
   })

@@ -30,6 +30,7 @@ export const tables = {
   follow: "f", // origin → what was read of another relay's directory log
   draining: "z", // since when the relay is being emptied; absent while it is not
   placed: "i", // origin, index → statement id
+  rollback: "r", // the checkpoint that proved this folder to be an old copy
 } as const
 export type Table = keyof typeof tables
 

@@ -169,6 +169,8 @@ export class RelayDouble {
         }
       }
       case "prekeysPut":
+      // Of this relay's own log: that the double was shown it is all that a test asks.
+      case "checkpoint":
         return { name: "done" }
       case "proofsGet":
       case "consistencyGet":
@@ -184,7 +186,6 @@ export class RelayDouble {
       case "bodyPart":
       case "directoryPart":
       case "prekeysPart":
-      case "checkpoint":
       case "cosigned":
       case "proofs":
       case "consistency":

@@ -93,7 +93,7 @@ export class TestNode {
   readonly #seqs = new Map<string, number>()
   readonly #channels = new Map<string, { seq: number; prev: Uint8Array }>()
   readonly #waiters = new Set<() => void>()
-  #sessions = 0
+  #sessions
   #cosigned = new Map<string, number>()
   /** Highest log index that an answer named. */
   lastIndex = -1
@@ -101,13 +101,14 @@ export class TestNode {
   /** What this node answers; by default it takes everything. */
   answer: (message: LinkMessage, from: string) => Promise<Request>
 
-  /** `life` tells two nodes of one member apart: another one draws other random bytes. */
+  /** `life` tells two nodes of one member apart: another one draws other random bytes and goes on counting links. */
   constructor(world: World, name: string, life = 0) {
     this.world = world
     this.member = world.member(name)
     this.directory = world.directory()
     this.incarnation = this.member.incarnation
     this.#random = countingRandom(`node ${name} ${life}`)
+    this.#sessions = life * 100
     this.answer = async (message) =>
       message.name === "checkpoint" ? { name: "cosigned", status: 404, body: "" } : { name: "done" }
   }

@@ -214,7 +214,7 @@ describe("mail", () => {
         precedence: "immediate",
         created: at,
         received: expect.any(Number),
-        channel: { seq: 1, prev: "00".repeat(32) },
+        channel: { incarnation: 1, seq: 1, prev: "00".repeat(32) },
         attachments: [],
         state: "new",
         warnings: [],
