@@ -1,4 +1,4 @@
-// Files from a backup into a folder: paths that stay inside it, never over something that is there.
+// Files from a backup into a folder: paths that stay inside it.
 
 import { type FileHandle, open } from "node:fs/promises"
 import { dirname, join, normalize } from "node:path"
@@ -9,14 +9,23 @@ import { makeFolder, syncFolder } from "../private-files.ts"
 export class FolderWriter {
   readonly #dir: string
   readonly #forbidden: readonly string[]
+  readonly #replaced: readonly string[]
   readonly #folders = new Set<string>()
   #file: FileHandle | undefined
   count = 0
 
-  /** `forbidden`: paths in the folder that no backup may write to. */
-  constructor(dir: string, forbidden: readonly string[]) {
+  constructor(
+    dir: string,
+    paths: {
+      /** No backup may write there. */
+      readonly forbidden: readonly string[]
+      /** May be there already; nothing else may. */
+      readonly replaced: readonly string[]
+    },
+  ) {
     this.#dir = dir
-    this.#forbidden = forbidden
+    this.#forbidden = paths.forbidden
+    this.#replaced = paths.replaced
   }
 
   /** Refused: `backup` for a path that leads elsewhere, `file-exists`. */
@@ -56,6 +65,6 @@ export class FolderWriter {
     const target = join(this.#dir, path)
     await makeFolder(dirname(target))
     this.#folders.add(dirname(target))
-    return await open(target, "wx", 0o600)
+    return await open(target, this.#replaced.includes(path) ? "w" : "wx", 0o600)
   }
 }

@@ -58,6 +58,9 @@ async function* everything(
 ): AsyncGenerator<BackupFrame, void, void> {
   yield* recordsOf(records)
   yield* filesOf(dir, dir, (path) => plainFiles.includes(path))
+  // The store itself, and what it keeps beside it about its own files, are made anew.
   const store = join("data", basename(recordsPath("data")))
-  yield* filesOf(dir, join(dir, "data"), (path) => !path.startsWith(`${store}/`) && isWhole(path))
+  const isStores = (path: string): boolean =>
+    path.startsWith(`${store}/`) || path.startsWith(`${store}.`)
+  yield* filesOf(dir, join(dir, "data"), (path) => !isStores(path) && isWhole(path))
 }

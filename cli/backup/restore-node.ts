@@ -60,7 +60,11 @@ async function unpack(
   { head, dataKey }: { readonly head: BackupHead; readonly dataKey: Uint8Array },
   frames: AsyncIterable<BackupFrame>,
 ): Promise<PutBack> {
-  const files = new FolderWriter(dir, ["keys", "officers", "run", "data/records"])
+  const files = new FolderWriter(dir, {
+    forbidden: ["keys", "officers", "run", "data/records"],
+    // The records are in the form in which they were read, whatever this version writes.
+    replaced: ["data/format"],
+  })
   const store = await openLevelRecordStore(recordsPath(join(dir, "data")))
   let records = 0
   try {
