@@ -14,6 +14,7 @@ import { doctor } from "./commands/doctor.ts"
 import { invite } from "./commands/invite.ts"
 import { join } from "./commands/join.ts"
 import { keysNew, keysShow } from "./commands/keys.ts"
+import { keysHomes } from "./commands/keys-homes.ts"
 import { keysNewIncarnation, keysRotate } from "./commands/keys-rotate.ts"
 import { labInit } from "./commands/lab-init.ts"
 import { labUp } from "./commands/lab-up.ts"
@@ -21,11 +22,14 @@ import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./comm
 import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
 import { nodeStart, relayStart } from "./commands/process-start.ts"
 import { relayDrain } from "./commands/relay-drain.ts"
+import { relayInstall } from "./commands/relay-install.ts"
+import { relayMove } from "./commands/relay-move.ts"
 import { relayInit } from "./commands/relay-init.ts"
 import { relayProbe } from "./commands/relay-probe.ts"
 import { relayStatus, relayWhy } from "./commands/relay-status.ts"
 import {
   rosterAdd,
+  rosterAddRelay,
   rosterInit,
   rosterInstall,
   rosterPolicy,
@@ -60,6 +64,7 @@ export const commands: readonly Command[] = [
   rosterInit,
   rosterInstall,
   rosterAdd,
+  rosterAddRelay,
   rosterSuspend,
   rosterPolicy,
   rosterSign,
@@ -70,6 +75,8 @@ export const commands: readonly Command[] = [
   relayWhy,
   relayProbe,
   relayDrain,
+  relayInstall,
+  relayMove,
   nodeStart,
   nodeStandby,
   nodeTakeover,
@@ -79,6 +86,7 @@ export const commands: readonly Command[] = [
   keysNew,
   keysRotate,
   keysNewIncarnation,
+  keysHomes,
   officerList,
   officerAdd,
   officerRevoke,

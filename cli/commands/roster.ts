@@ -157,6 +157,23 @@ export const rosterAdd: Command = {
   },
 }
 
+export const rosterAddRelay: Command = {
+  name: "roster add-relay",
+  help: "draft the roster that adds a relay",
+  arguments: [{ name: "FOUNDING", help: "its founding file, from relay init", offers: "files" }],
+  options: [...sourceOptions, outOption],
+  examples: [
+    {
+      line: "chappe roster add-relay hub3/founding.json --trust lab/trust.json --out next.roster",
+      says: "after comparing the fingerprint over the telephone; publish it with --relay",
+    },
+  ],
+  async run(input, world) {
+    const { trusted, genesisId } = await readFounding(input.argument("FOUNDING"))
+    return changeRoster(input, world, { kind: "add-relay", name: trusted.name, genesisId })
+  },
+}
+
 async function genesisFor(input: Invocation, name: string): Promise<Uint8Array> {
   const file = input.text("request")
   if (file === undefined) return hashOption(input, "genesis")
@@ -296,7 +313,16 @@ export const rosterPublish: Command = {
   name: "roster publish",
   help: "give a signed roster to the relays, which pass it on",
   arguments: [{ name: "FILE", help: "the roster's file", offers: "files" }],
-  options: [{ name: "trust", value: "T", needed: true, help: "names the relays", offers: "files" }],
+  options: [
+    { name: "trust", value: "T", needed: true, help: "names the relays", offers: "files" },
+    {
+      name: "relay",
+      value: "F",
+      many: true,
+      help: "the founding file of a relay that the roster adds",
+      offers: "files",
+    },
+  ],
   examples: [
     {
       line: "chappe roster publish next.roster --trust lab/trust.json",
@@ -311,11 +337,14 @@ export const rosterPublish: Command = {
     const trust = await readTrust(input.needed("trust"))
     const policies = await readPolicies(input.argument("FILE"))
     const given: string[] = []
+    const added = await Promise.all(input.texts("relay").map(readFounding))
     let failure = new ChappeError("no-relay", "the trust file names no relay")
     for (const relay of trust.relays) {
       try {
         await postStatement(relay, "roster", found.statement)
         for (const policy of policies) await postStatement(relay, "policy", policy)
+        for (const { statements } of added)
+          for (const statement of statements) await postStatement(relay, "chain", statement)
         given.push(relay.name)
       } catch (error) {
         if (!(error instanceof ChappeError)) throw error
