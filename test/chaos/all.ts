@@ -5,5 +5,6 @@ import type { Chaos } from "./chaos.ts"
 import { kills } from "./kills.ts"
 import { partitions } from "./partitions.ts"
 import { powerCut } from "./power-cut.ts"
+import { revocation } from "./revocation.ts"
 
-export const all: readonly Chaos[] = [kills, partitions, bitRot, powerCut]
+export const all: readonly Chaos[] = [kills, partitions, revocation, bitRot, powerCut]
