@@ -343,12 +343,9 @@ export async function linkIsUp(node: NodeCore, link: RelayLink): Promise<void> {
 
 /** What time brings: keys, expiry, erasure. Runs once a minute, and at the start. */
 export async function keepUp(node: NodeCore): Promise<void> {
-  const { clock, alarms, directory, identity, prekeys, outbox, attachments, inbox, links } = node
-  if (clock.isOff) {
-    await alarms.raise("clock-off", identity.name)
-    return
-  }
-  await alarms.clear("clock-off", identity.name)
+  const { clock, directory, identity, prekeys, outbox, attachments, inbox, links } = node
+  await watchClock(node)
+  if (clock.isOff) return
   if (!directory.hasRoster || directory.station(identity.name) === undefined) return
   const now = clock.now()
   // A copy of this node learns from its first link that it is one, and must not have forked the chain before.
@@ -375,12 +372,22 @@ function isOneOf(key: Uint8Array, keys: readonly Uint8Array[]): boolean {
 
 /** What is looked at every few seconds. */
 export async function tick(node: NodeCore): Promise<void> {
+  await watchClock(node)
   node.dispatcher.pump()
   node.dispatcher.pumpOverdue()
   node.receipts.pump()
   await node.inbox.tick()
   await node.catchUp.tick()
   if (node.links.first() !== undefined) await node.outbox.sealWaiting(nodeLimits.sealsPerTick)
+}
+
+async function watchClock({ clock, alarms, identity, links }: NodeCore): Promise<void> {
+  const wasOff = alarms.list().some(({ kind }) => kind === "clock-off")
+  if (clock.isOff === wasOff) return
+  if (!clock.isOff) return await alarms.clear("clock-off", identity.name)
+  await alarms.raise("clock-off", identity.name)
+  // New HELLOs tell whether this clock jumped, or all did while the machine slept.
+  if (clock.hasJumped) for (const link of links.inOrder()) link.end("clock")
 }
 
 function deliveryPolicyOf(directory: Directory): DeliveryPolicy {

@@ -36,7 +36,7 @@ export class Expiry {
   /** Ends what is due, a bounded number at once; true when there is more. */
   async sweep(): Promise<boolean> {
     const { store, network, committer } = this.#parts
-    if (network.isOff) return false
+    if (!network.isAgreed) return false
     const { now } = network
     const limit = relayLimits.sweepItems
     const due = await store.range({ gte: recordKey("due"), lt: recordKey("due", u32(now)), limit })

@@ -337,7 +337,6 @@ export async function openRelayCore(
     watch.down(link)
     deliveries.get(queueOf(link))?.stop()
     deliveries.delete(queueOf(link))
-    if (link.role === "relay") network.forget(link.name)
     journal.info("link-down", { peer: link.name })
   }
   const linkParts: LinkParts = {
@@ -377,6 +376,16 @@ export async function openRelayCore(
   }
   const tasks: readonly Task[] = [
     { name: "logs", everyMs: 250, run: async () => keeping.tend() },
+    {
+      name: "clock",
+      everyMs: relayLimits.sweepMs,
+      run: async () => {
+        if (!network.turnedOff()) return
+        journal.warn("clock", { offset: network.offset })
+        // New HELLOs tell whether this clock jumped, or all did while the machine slept.
+        for (const peer of links.all("relay")) peer.close("clock")
+      },
+    },
     { name: "sweep", everyMs: relayLimits.sweepMs, run: sweep },
     {
       name: "heads",
