@@ -35,8 +35,10 @@ function jumpOf(random: Prng, i: number): Jump {
 /** What a station says of its clock to its operator. */
 async function saysOff(lab: ProcessLab, name: string): Promise<boolean> {
   if (lab.relays.includes(name)) {
+    // One that is just being started answers later.
     const { code, lines } = await chappe(["relay", "status", "--dir", lab.dirOf(name), "--json"])
-    return code === 0 && ((lines[0]?.["own"] as Json)["clock"] as Json)["isOff"] === true
+    const own = lines[0]?.["own"] as Json | undefined
+    return code === 0 && (own?.["clock"] as Json | undefined)?.["isOff"] === true
   }
   const status = await lab.api(name, "operator").call("GET", "/v1/status")
   const alarms = status["alarms"] as readonly Json[]
