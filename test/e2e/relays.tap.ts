@@ -7,6 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as pause } from "node:timers/promises"
 import t from "tap"
+import Schema from "typebox/schema"
 import { type Json, chappeJson, onJsonLine, spawnChappe } from "../kit/command.ts"
 import { freePort } from "../kit/free-port.ts"
 import { isFaultless } from "../kit/judge.ts"
@@ -164,6 +165,21 @@ await t.test("a relay is retired: everybody leaves it", async (t) => {
   while (linkedIn(await status(hub1)).includes("hub2")) await pause(lookMs)
   while (linkedIn(await status(dir)).length > 0) await pause(lookMs)
   t.pass("hub2 has no link left")
+})
+
+await t.test("every log line of this run has the form that is shipped", async (t) => {
+  const schema = JSON.parse(await readFile("ops/log-line.schema.json", "utf8")) as object
+  const dirs = [...members.map((name) => lab.nodeDir(name)), hub1, lab.relayDir("hub2")]
+  const events = new Set<string>()
+  for (const dir of dirs)
+    for (const line of (await readFile(join(dir, "run", "process.log"), "utf8")).split("\n")) {
+      if (!line.startsWith("{")) continue
+      const found = JSON.parse(line) as Json
+      events.add(String(found["event"]))
+      if (!Schema.Check(schema, found)) t.fail(line)
+    }
+  for (const event of ["ready", "link-up", "custody", "draining"])
+    t.ok(events.has(event), `${event} was among them`)
 })
 
 await t.test(
