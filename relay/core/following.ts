@@ -189,6 +189,7 @@ export class Following {
         if (isLast) draft.put(followRecord, recordKey("follow", framed(origin)), range)
         return () => undefined
       })
+      await desk.keepForks()
       if (isLast) return
     }
   }

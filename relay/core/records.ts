@@ -11,6 +11,7 @@ import {
   list,
   literal,
   nullable,
+  oneOf,
   record,
   tagged,
   text,
@@ -123,6 +124,14 @@ export const signedRecord: RecordCodec<SignedRecord> = layout(signed)
 const upload = record({ length: uint(0xffff_ffff), at: time })
 export type UploadRecord = Infer<typeof upload>
 export const uploadRecord: RecordCodec<UploadRecord> = layout(upload)
+
+const fork = record({
+  kind: oneOf(["roster", "chain"] as const),
+  statement: bytes(1, limits.statementBytesMax),
+})
+/** The second of two statements that exclude each other, as it was received. */
+export type ForkRecord = Infer<typeof fork>
+export const forkRecord: RecordCodec<ForkRecord> = layout(fork)
 
 const follow = record({ size: u32, roots: list(hash, 0, limits.proofHashesMax) })
 export type FollowRecord = Infer<typeof follow>

@@ -179,6 +179,7 @@ export async function openRelayCore(
   const following = new Following({ directory, store, committer, statements, clock, journal })
   await restoreDirectory(store, logs, statements)
   await following.restore()
+  await statements.restoreForks()
 
   // ---- Logs, up to where the last commit left them
   const witnessing: Witnessing = new Witnessing({

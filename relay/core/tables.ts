@@ -28,6 +28,7 @@ export const tables = {
   upload: "u", // attachment → since when, by whom
   session: "o", // node keyId → highest link session
   follow: "f", // origin → what was read of another relay's directory log
+  fork: "y", // the first statement's id → the statement that excludes it
   draining: "z", // since when the relay is being emptied; absent while it is not
   placed: "i", // origin, index → statement id
   rollback: "r", // the checkpoint that proved this folder to be an old copy

@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, test } from "vitest"
 import { RelayDoor } from "../../cli/relay-door.ts"
 import { toHex } from "../../protocol/bytes.ts"
+import { zeroHash } from "../../protocol/chain.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import { decodeReceipt, receiptSteps } from "../../protocol/receipt.ts"
 import { memberStatuses } from "../../protocol/roster.ts"
@@ -10,10 +11,11 @@ import { type DrainFacts, drainFacts } from "../../relay/operator-facts.ts"
 import { systemClock } from "../../relay/adapters/system-clock.ts"
 import { relayLimits } from "../../relay/limits.ts"
 import type { RunningRelay } from "../../relay/start.ts"
+import { chainStatement } from "../kit/chains.ts"
 import { refusalOf } from "../kit/refusal.ts"
 import { Stage } from "../kit/running-relays.ts"
 import type { TestNode } from "../kit/test-node.ts"
-import type { World } from "../kit/world.ts"
+import { type World, seedOf } from "../kit/world.ts"
 
 const stage = new Stage()
 afterEach(async () => stage.end())
@@ -149,6 +151,29 @@ describe("four relays", { timeout: 120_000 }, () => {
       .poll(() => relayOf(relays, "hub1").linkedRelays().includes("hub2"), { timeout: 20_000 })
       .toBe(false)
     await expect.poll(() => stepsAt(fr), { timeout: 30_000 }).toContain(`custody hub3 ${name}`)
+  })
+})
+
+describe("a member whose root chain has forked", { timeout: 120_000 }, () => {
+  test("is frozen after a restart too, though the fork is told nobody again", async () => {
+    const world = await stage.world(["hub1"])
+    const before = await stage.start("hub1")
+    const fr = await stage.node(world, "FR", before)
+    const jp = await stage.node(world, "JP", before)
+    const { root, rootChain } = world.member("FR")
+    const place = { seq: rootChain.seq - 1, prev: zeroHash }
+    const rival = chainStatement("FR", place, "relays", { names: ["hub9"] }, [root])
+    const put = { name: "statementPut", sort: "chain", statement: rival.statement } as const
+    expect(await refusalOf(jp.link("hub1").request(5, put))).toBe("chain-fork")
+    const late = fr.seal("hub1", { to: ["JP"] })
+    expect(await refusalOf(fr.submit("hub1", late))).toBe("frozen")
+
+    await before.stop()
+    const after = await stage.start("hub1")
+    const again = await stage.node(world, "FR")
+    const link = await again.connect("hub1", after.linksPort)
+    const ask = { name: "prekeysGet", hashes: [seedOf("any")] } as const
+    expect(await refusalOf(link.request(5, ask))).toBe("link-down")
   })
 })
 
