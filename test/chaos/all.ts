@@ -4,8 +4,17 @@ import { bitRot } from "./bit-rot.ts"
 import type { Chaos } from "./chaos.ts"
 import { clocks } from "./clocks.ts"
 import { kills } from "./kills.ts"
+import { model } from "./model.ts"
 import { partitions } from "./partitions.ts"
 import { powerCut } from "./power-cut.ts"
 import { revocation } from "./revocation.ts"
 
-export const all: readonly Chaos[] = [kills, partitions, revocation, clocks, bitRot, powerCut]
+export const all: readonly Chaos[] = [
+  model,
+  kills,
+  partitions,
+  revocation,
+  clocks,
+  bitRot,
+  powerCut,
+]
