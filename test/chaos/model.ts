@@ -33,7 +33,7 @@ const searches: readonly Bounds[] = [
 ]
 
 const custody = bounds({ CRASHES: 1, LOSSES: 1 })
-const channel = bounds({ MESSAGES: 2, RELAYS: 1, CRASHES: 1 })
+const channel = bounds({ MESSAGES: 2, RELAYS: 1 })
 
 const bugs: Readonly<Record<string, Bounds>> = {
   RELAY_ANSWERS_BEFORE_SYNC: custody,
@@ -45,8 +45,8 @@ const bugs: Readonly<Record<string, Bounds>> = {
   RECIPIENT_ANSWERS_BEFORE_SYNC: custody,
   SHOWN_BEFORE_SYNC: custody,
   NOT_SUBMITTED_AGAIN: bounds({ WIPES: 1 }),
-  NO_MEMORY: channel,
-  SENT_BEFORE_SYNC: channel,
+  NO_MEMORY: { ...channel, REPEATS: 1 },
+  SENT_BEFORE_SYNC: { ...channel, CRASHES: 1 },
   TOMBSTONE_FOR_THE_LIVING: channel,
   GAP_SKIPPED: channel,
   EXPIRED_TAKEN: channel,
@@ -72,7 +72,13 @@ async function search(
 ): Promise<string> {
   const cwd = { cwd: folder }
   await must(execute("spin", ["-a", ...given, file], cwd))
-  const how = ["-O2", "-w", "-DSAFETY", `-DMEMLIM=${memoryMaxMiB}`, ...(shortest ? ["-DBFS"] : [])]
+  const how = [
+    shortest ? "-O1" : "-O2",
+    "-w",
+    "-DSAFETY",
+    `-DMEMLIM=${memoryMaxMiB}`,
+    ...(shortest ? ["-DBFS"] : []),
+  ]
   await must(execute("gcc", [...how, "-o", "pan", "pan.c"], cwd))
   const { stdout } = await must(execute("./pan", ["-E", `-m${stepsMax}`], cwd))
   return stdout
