@@ -16,6 +16,10 @@ export const nodeLimits = {
   // Sending
   submitsInFlight: 16, // envelopes handed to relays at once: 16 MiB of bodies at most
   answerPatienceMs: 10_000, // then the same bytes go through the next relay
+  deadlinesPerTick: 64, // missed ones, each a signature and a synced commit
+  noteRepeatMs: 30_000, // until a desk has heard it; then twice as long each time
+  noteRepeatMsMax: 3_600_000,
+  escalationsOpenMax: 10_000, // of one member at the desk: more say nothing new
   handAgainMsMax: 3_600_000, // what all relays took and nobody received is handed in again this often
   retryMs: 5_000, // after a refusal that names no time, and while no relay is linked
   resealsMax: 3, // a recipient that loses its prekeys again and again is told to its operator

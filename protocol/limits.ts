@@ -27,6 +27,8 @@ export const limits = {
   futureSecondsMax: 300, // clocks may differ by 5 min
   batchMax: 512, // statements under one signature: path of at most 9
   batchPathMax: 9,
+  reportedRelaysMax: 16, // that had custody of a message that missed its deadline
+  controlsAheadMax: 1_024, // controls that came after later ones; they go by several relays
   channelHoldMax: 1_024, // messages held for a gap in one channel
 
   // Attachments

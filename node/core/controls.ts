@@ -3,20 +3,23 @@
 
 import { crypto } from "../../keys/crypto.ts"
 import { toHex } from "../../protocol/bytes.ts"
-import { uint } from "../../protocol/codec.ts"
+import { type Infer, list, record, uint } from "../../protocol/codec.ts"
 import {
   type Control,
+  type Note,
   controlPae,
   decodeControl,
   decodeSignedControl,
   encodeControl,
   encodeSignedControl,
   gapBody,
+  noteBody,
   probeBody,
 } from "../../protocol/control.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { linkLanes } from "../../protocol/frames.ts"
+import { limits } from "../../protocol/limits.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { ask } from "./ask.ts"
@@ -30,6 +33,21 @@ import type { Records, Table } from "./records.ts"
 import { Serial } from "./serial.ts"
 import type { TombstoneMaker } from "./tombstone-maker.ts"
 
+const u32 = uint(0xffff_ffff)
+const seenNumbers = record({ highest: u32, open: list(u32, 0, limits.controlsAheadMax) })
+/** Controls of one key that came: all up to the highest but the open ones; of those the oldest are given up. */
+type SeenNumbers = Infer<typeof seenNumbers>
+
+/** Undefined for a number that came before, or is too old to tell. */
+function withNumber(seen: SeenNumbers | undefined, n: number): SeenNumbers | undefined {
+  const { highest, open } = seen ?? { highest: 0, open: [] }
+  if (n <= highest)
+    return open.includes(n) ? { highest, open: open.filter((one) => one !== n) } : undefined
+  const first = Math.max(highest + 1, n - limits.controlsAheadMax)
+  const between = Array.from({ length: n - first }, (_, i) => first + i)
+  return { highest: n, open: [...open, ...between].slice(-limits.controlsAheadMax) }
+}
+
 export class Controls {
   readonly #identity: Identity
   readonly #directory: Directory
@@ -39,10 +57,11 @@ export class Controls {
   readonly #tombstones: TombstoneMaker
   readonly #records: Records
   readonly #sent: Table<number>
-  readonly #seen: Table<number>
+  readonly #seen: Table<SeenNumbers>
   readonly #clock: NetworkClock
   readonly #log: Log
   readonly #serial = new Serial()
+  #onNote: (from: string, note: Note) => Promise<void> = async () => undefined
 
   constructor(options: {
     readonly identity: Identity
@@ -63,7 +82,7 @@ export class Controls {
     this.#tombstones = options.tombstones
     this.#records = options.records
     this.#sent = options.records.table("control-sent", uint(0xffff_ffff))
-    this.#seen = options.records.table("control-seen", uint(0xffff_ffff))
+    this.#seen = options.records.table("control-window", seenNumbers)
     this.#clock = options.clock
     this.#log = options.log
   }
@@ -73,12 +92,8 @@ export class Controls {
    * again later.
    */
   async askFor({ sender, ...gap }: MissingRange, attempt: number): Promise<void> {
-    const links = this.#links.inOrder()
-    const link = links[attempt % links.length]
-    if (link === undefined) return
-    const control = await this.#sign(sender, "gap", gapBody.toValue(gap))
     this.#log.info("gap", { sender, first: gap.first, last: gap.last })
-    await ask(link, linkLanes.control, { name: "control", control }, "done")
+    await this.#send(sender, "gap", gapBody.toValue(gap), attempt)
   }
 
   async #sign(to: string, op: Control["op"], body: Control["body"]): Promise<Uint8Array> {
@@ -121,11 +136,38 @@ export class Controls {
       throw new ChappeError("signature", "the control's signature does not hold")
     const place = `${control.from}/${toHex(signed.keyId)}`
     const isNew = await this.#serial.run(async () => {
-      if (control.n <= ((await this.#seen.get(place)) ?? 0)) return false
-      await this.#records.commit([this.#seen.put(place, control.n)])
+      const next = withNumber(await this.#seen.get(place), control.n)
+      if (next === undefined) return false
+      await this.#records.commit([this.#seen.put(place, next)])
       return true
     })
-    if (isNew && control.op === "gap") await this.#fillGap(link, control)
+    if (!isNew) return
+    if (control.op === "gap") await this.#fillGap(link, control)
+    if (control.op === "note")
+      await this.#onNote(control.from, noteBody.fromValue(control.body, "body"))
+  }
+
+  /** Who takes notes. */
+  whenNoted(task: (from: string, note: Note) => Promise<void>): void {
+    this.#onNote = task
+  }
+
+  /** A word to another node, through one relay after another. Refused: `link-down`, `key-expired`. */
+  async note(to: string, note: Note, attempt: number): Promise<void> {
+    await this.#send(to, "note", noteBody.toValue(note), attempt)
+  }
+
+  async #send(
+    to: string,
+    op: Control["op"],
+    body: Control["body"],
+    attempt: number,
+  ): Promise<void> {
+    const links = this.#links.inOrder()
+    const link = links[attempt % links.length]
+    if (link === undefined) throw new ChappeError("link-down")
+    const control = await this.#sign(to, op, body)
+    await ask(link, linkLanes.control, { name: "control", control }, "done")
   }
 
   /** Sends again what is asked for and still kept, in its order. */

@@ -31,8 +31,9 @@ import type { NetworkClock } from "./network-clock.ts"
 import type { Outbox } from "./outbox.ts"
 import { type StoredReceipt, storedReceipt } from "./outbox-records.ts"
 import type { OwnPrekeys } from "./own-prekeys.ts"
-import type { Log, RelayLink } from "./ports.ts"
+import type { Change, Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
+import type { BookItem } from "./receipt-book.ts"
 import { type Keyed, type Records, type Table, numberKey, walk } from "./records.ts"
 
 export class Evidence {
@@ -107,6 +108,11 @@ export class Evidence {
     return found
   }
 
+  /** This node's own receipt about a message of its own, before a relay has logged it. */
+  own({ receipt, auth }: Pick<BookItem, "receipt" | "auth">): Change {
+    return this.#receipts.put(keyOf(decodeReceipt(receipt)), { receipt, auth, acceptance: null })
+  }
+
   async #takeItem(
     link: RelayLink,
     message: LinkMessage<"evidence">,
@@ -119,7 +125,7 @@ export class Evidence {
     if (step === "expired") await this.#requireTimeOver(receipt.messageId)
     const rung = rungOf(step)
     const name = toHex(receipt.messageId)
-    const key = `${name}/${numberKey(receipt.step)}/${receipt.recipientNode}/${toHex(receipt.keyId)}`
+    const key = keyOf(receipt)
     const before = await this.#receipts.get(key)
     const { acceptance } = opened
     const isBetter = before === undefined || (before.acceptance === null && acceptance !== null)
@@ -193,7 +199,7 @@ export class Evidence {
   async #verify(link: RelayLink, receipt: Receipt, opened: OpenedItem): Promise<void> {
     if (isSealedStep(receipt.step) !== opened.isSealed)
       throw new ChappeError("signature", "a receipt travels in the wrong form")
-    const signer = signerOf(receipt)
+    const signer = signerOf(receipt, this.#me)
     const auth = decodeAuth(opened.auth)
     const id = receiptIdOf(sha256, opened.receipt)
     const root = batchRoot(sha256, auth, id, "message")
@@ -247,11 +253,19 @@ const relaySteps: readonly number[] = [
   receiptSteps.undelivered,
 ]
 
-/** Refused: `signature` where nobody who may take the step is named. */
-export function signerOf(receipt: Receipt): string {
+function keyOf({ messageId, step, recipientNode, keyId }: Receipt): string {
+  return `${toHex(messageId)}/${numberKey(step)}/${recipientNode}/${toHex(keyId)}`
+}
+
+/**
+ * The recipient's node, the relay that took the step, or the sender where it says that a deadline was
+ * missed. Refused: `signature` where nobody who may take the step is named.
+ */
+export function signerOf(receipt: Receipt, sender: string): string {
   const isRelays = relaySteps.includes(receipt.step)
   if (!isRelays) return receipt.recipientNode
-  const { by } = receipt
+  const { by, step } = receipt
+  if (by === sender && step === receiptSteps.undelivered) return by
   if (by === null || isMemberName(by))
     throw new ChappeError("signature", "a relay's receipt names no relay")
   return by

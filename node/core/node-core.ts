@@ -20,9 +20,11 @@ import { BodyTransfer } from "./body-transfer.ts"
 import { Controls } from "./controls.ts"
 import { Correspondence } from "./correspondence.ts"
 import { CustodyWait } from "./custody-wait.ts"
+import { Deadlines } from "./deadlines.ts"
 import { DirectoryFollower } from "./directory-follower.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { Enrolment } from "./enrolment.ts"
+import { Escalations } from "./escalations.ts"
 import { Evidence } from "./evidence.ts"
 import { CatchUp } from "./catch-up.ts"
 import { type Identity, type KeyVault, signingKeyAt, withoutCloned } from "./identity.ts"
@@ -97,6 +99,8 @@ export type NodeCore = {
   readonly inbox: Inbox
   readonly catchUp: CatchUp
   readonly evidence: Evidence
+  readonly deadlines: Deadlines
+  readonly escalations: Escalations
   readonly journal: Journal
   readonly attachments: Attachments
   readonly sessions: Sessions
@@ -233,6 +237,36 @@ export function connectNode(ports: NodePorts): NodeCore {
     const item = await outbox.ofEnvelope(messageId)
     if (item !== undefined) await outbox.seal(item.number)
   }
+  const escalations: Escalations = new Escalations({
+    me,
+    directory,
+    records,
+    clock,
+    log,
+    answer: async (to, note) => {
+      if (note.name === "heard" && to === me) return await deadlines.heard(me, note.report)
+      quietly(log, "note", controls.note(to, note, answers++))
+    },
+  })
+  let answers = 0
+  const deadlines = new Deadlines({
+    me,
+    directory,
+    outbox,
+    receipts,
+    evidence,
+    records,
+    clock,
+    log,
+    policy,
+    tell: async (desk, report, attempt) =>
+      desk === me ? await escalations.take(me, report) : await controls.note(desk, report, attempt),
+  })
+  controls.whenNoted(async (from, note) =>
+    note.name === "heard"
+      ? await deadlines.heard(from, note.report)
+      : await escalations.take(from, note),
+  )
   const greetings = new Greetings({ identity, directory, follower, statements, alarms, clock })
   const contact = new FirstContact({ me, directory, follower, chain, links, log })
   const witness = new Witness({ identity, directory, follower, records, alarms, clock })
@@ -283,6 +317,8 @@ export function connectNode(ports: NodePorts): NodeCore {
     inbox,
     catchUp,
     evidence,
+    deadlines,
+    escalations,
     journal,
     attachments,
     sessions,
@@ -315,6 +351,8 @@ export async function loadNode(
   await node.receipts.load()
   await node.inbox.load()
   await node.catchUp.load()
+  await node.escalations.load()
+  await node.deadlines.load()
   await node.journal.load()
 }
 
@@ -334,6 +372,7 @@ export async function linkIsUp(node: NodeCore, link: RelayLink): Promise<void> {
   await part("statements", () => chain.publish(link))
   await part("prekeys", () => prekeys.provide(link))
   node.inbox.linkUp()
+  node.deadlines.linkUp()
   await part("dispatch", () => node.dispatcher.linkUp(link))
   await part("receipts", () => node.receipts.linkUp(link))
   await part("kem-keys", () => kemKeys.prefetch(link, clock.now()))
@@ -362,6 +401,7 @@ export async function keepUp(node: NodeCore): Promise<void> {
   if (clock.isConfirmed) {
     await outbox.expire(clock.now())
     await outbox.forgetBodies(clock.now())
+    await node.escalations.forgetOld(clock.now())
     await attachments.forgetOld(async (hash) => (await outbox.isUsed(hash)) || inbox.isUsed(hash))
   }
 }
@@ -378,6 +418,7 @@ export async function tick(node: NodeCore): Promise<void> {
   node.receipts.pump()
   await node.inbox.tick()
   await node.catchUp.tick()
+  await node.deadlines.tick()
   if (node.links.first() !== undefined) await node.outbox.sealWaiting(nodeLimits.sealsPerTick)
 }
 

@@ -150,7 +150,7 @@ export class Outbox {
 
   /** Whether a relay has promised to keep it, and a recipient still waits. */
   isInCustody(messageId: Uint8Array): boolean {
-    return (this.#activeById.get(toHex(messageId))?.custodians.length ?? 0) > 0
+    return this.custodiansOf(messageId).length > 0
   }
 
   get activeCount(): number {
@@ -199,6 +199,7 @@ export class Outbox {
             ]),
       ])
       this.#unsealed.add(item.number)
+      for (const task of this.#onChanged) task(item)
       return item
     })
     await this.seal(created.number)
@@ -475,6 +476,40 @@ export class Outbox {
       if (reseal) this.#unsealed.add(item.number)
       return reseal
     })
+  }
+
+  /** The recipient's node has not signed for it at its deadline. */
+  async missed(
+    number: number,
+    member: string,
+    rung: { readonly name: Rung; readonly at: number; readonly reason: string },
+    changes: readonly Change[],
+  ): Promise<void> {
+    await this.#serial.run(async () => {
+      const item = await this.byNumber(number)
+      if (item === undefined) return await this.#records.commit(changes)
+      const recipients = item.recipients.map((state) =>
+        state.member === member ? raised(state, rung.name, rung.at, rung.reason) : state,
+      )
+      await this.#store({ ...item, recipients }, changes)
+    })
+  }
+
+  /** Messages that some recipient has not signed for. */
+  async unsettled(): Promise<readonly OutboxItem[]> {
+    const active = [...this.#activeById.values()].map(({ number }) => number)
+    const items: OutboxItem[] = []
+    for (const number of new Set([...active, ...this.#unsealed])) {
+      const item = await this.byNumber(number)
+      if (item !== undefined) items.push(item)
+    }
+    return items
+  }
+
+  /** The relays that promised to keep this envelope, while a recipient waits. */
+  custodiansOf(messageId: Uint8Array | null): readonly string[] {
+    if (messageId === null) return []
+    return this.#activeById.get(toHex(messageId))?.custodians ?? []
   }
 
   /** Gives up what has expired, by network time. */

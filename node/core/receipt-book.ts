@@ -55,7 +55,7 @@ const bookBatch = record({
   acceptance: nullable(acceptance),
 })
 type BookBatch = Infer<typeof bookBatch>
-type BookItem = Infer<typeof bookItem>
+export type BookItem = Infer<typeof bookItem>
 
 const sealedItems = list(
   record({ to: memberName, sealed: bytes(1, 4 * limits.leafBytesMax) }),
@@ -72,12 +72,15 @@ export type NewReceipt = {
   readonly reason: string | null
   readonly by: string | null
   readonly ref: Uint8Array | null
+  /** Whose copy it is about; this node's own unless said. */
+  readonly recipientNode?: string
 }
 
 type OpenBatch = { readonly relay: string; readonly sinceMs: number; notBeforeMs: number }
 
 export type SignedReceipts = {
   readonly root: Uint8Array
+  readonly items: readonly BookItem[]
   readonly changes: readonly Change[]
   /** To be called once the changes are committed. */
   readonly committed: () => void
@@ -152,7 +155,7 @@ export class ReceiptBook {
       const receipt: Receipt = {
         version: 1,
         messageId,
-        recipientNode: this.#identity.name,
+        recipientNode: item.recipientNode ?? this.#identity.name,
         step: receiptSteps[item.step],
         reason,
         at,
@@ -179,6 +182,7 @@ export class ReceiptBook {
     const stored: BookBatch = { root, isSealed, relay, items, acceptance: null }
     return {
       root,
+      items,
       changes: [this.#batches.put(name, stored), this.#pending.put(name, relay)],
       committed: () => {
         this.#open.set(name, { relay, sinceMs: this.#clock.monotonicMs(), notBeforeMs: 0 })

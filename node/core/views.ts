@@ -173,7 +173,7 @@ export async function traceOf(item: OutboxItem, sources: Sources): Promise<JsonO
       const receipt = decodeReceipt(stored.receipt)
       steps.push({
         step: stepName(receipt.step),
-        by: receipt.by ?? signerOf(receipt),
+        by: receipt.by ?? signerOf(receipt, sources.me),
         at: receipt.at,
         recipient: receipt.recipientNode,
         log: placeOf(stored.acceptance),

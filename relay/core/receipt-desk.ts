@@ -95,8 +95,9 @@ export class ReceiptDesk {
     root: Uint8Array | null,
     facts: SubmitFacts,
   ): void {
-    const { step, recipientNode, keyId } = receipt
-    if (recipientNode !== peer || isSealedStep(step) || item.auth === null)
+    const { step, keyId } = receipt
+    const isGiven = receipt.recipientNode === peer || isSendersOwn(peer, item, receipt)
+    if (!isGiven || isSealedStep(step) || item.auth === null)
       throw new ChappeError("signature", `${peer} may not give this receipt`)
     if (item.messageId !== null && !equalBytes(item.messageId, receipt.messageId))
       throw new ChappeError("not-canonical", "a receipt travels under another message")
@@ -218,6 +219,11 @@ export class ReceiptDesk {
       throw cause
     }
   }
+}
+
+/** A sender may say of its own message, to itself alone, that its deadline was missed. */
+function isSendersOwn(peer: string, { to }: ReceiptItem, { step, by }: Receipt): boolean {
+  return step === receiptSteps.undelivered && by === peer && to === peer
 }
 
 function isSettling({ step }: Receipt): boolean {
