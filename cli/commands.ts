@@ -18,7 +18,17 @@ import { keysHomes } from "./commands/keys-homes.ts"
 import { keysNewIncarnation, keysRotate } from "./commands/keys-rotate.ts"
 import { labInit } from "./commands/lab-init.ts"
 import { labUp } from "./commands/lab-up.ts"
-import { inbox, outbox, publish, refuse, reply, show, take, trace } from "./commands/mail.ts"
+import {
+  escalations,
+  inbox,
+  outbox,
+  publish,
+  refuse,
+  reply,
+  show,
+  take,
+  trace,
+} from "./commands/mail.ts"
 import { officerAdd, officerList, officerRevoke } from "./commands/officer.ts"
 import { nodeStart, relayStart } from "./commands/process-start.ts"
 import { relayDrain } from "./commands/relay-drain.ts"
@@ -53,6 +63,7 @@ export const commands: readonly Command[] = [
   refuse,
   outbox,
   trace,
+  escalations,
   evidenceExport,
   evidenceVerify,
   auditVerify,

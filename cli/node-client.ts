@@ -17,6 +17,12 @@ import { passphraseOption, unlockFor } from "./secret.ts"
 import type { World } from "./world.ts"
 
 /** Options of every command that speaks to a node. */
+export const idempotencyOption: Option = {
+  name: "idempotency-key",
+  value: "K",
+  help: "the same key again is the same message: safe to repeat after a doubt",
+}
+
 export const nodeOptions: readonly Option[] = [
   { name: "node", value: "DIR", needed: true, help: "the node's folder", offers: "folders" },
   { name: "as", value: "OFFICER", help: "the officer who acts; duty unless told otherwise" },

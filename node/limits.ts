@@ -34,6 +34,9 @@ export const nodeLimits = {
   gapPatienceMs: 2_000, // two relays deliver side by side: a short gap mostly fills by itself
   gapRepeatMs: 30_000, // then twice as long each time
   gapRepeatMsMax: 3_600_000, // a sender that is away for days is asked once an hour
+  handAgainPauseMs: 10_000, // one message to one who asks again and again: it may be 1 MB each time
+  handAgainRemembered: 4_096,
+  bodiesWantedMax: 1_024, // asked for and not here; of more the oldest are asked for anew
   gapAsksPerTick: 16, // controls, each signed and stored
   catchUpPauseMs: 5_000, // after a restore: what a sender answers at once, 256 messages, is here by then
   catchUpPauseMsMax: 3_600_000, // a sender may be away for days

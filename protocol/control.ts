@@ -71,6 +71,9 @@ export const gapBody = record({
 /** Body of `probe`, a node's echo: the relay that asked, and what it drew at random. */
 export const probeBody = record({ relay: relayName, nonce: bytes(32) })
 
+/** Body of `body`: no relay gives the asker this attachment of that message. */
+export const wantedBody = record({ messageId: bytes(32), hash: bytes(32) })
+
 export const missedOutcomes = ["delivered", "rejected", "expired"] as const
 export type MissedOutcome = (typeof missedOutcomes)[number]
 

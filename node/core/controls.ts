@@ -2,7 +2,7 @@
 // docs/PROTOCOL.md, "Controls".
 
 import { crypto } from "../../keys/crypto.ts"
-import { toHex } from "../../protocol/bytes.ts"
+import { equalBytes, toHex } from "../../protocol/bytes.ts"
 import { type Infer, list, record, uint } from "../../protocol/codec.ts"
 import {
   type Control,
@@ -14,6 +14,7 @@ import {
   encodeSignedControl,
   gapBody,
   noteBody,
+  wantedBody,
   probeBody,
 } from "../../protocol/control.ts"
 import type { Directory } from "../../protocol/directory.ts"
@@ -21,6 +22,8 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { linkLanes } from "../../protocol/frames.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
+import { nodeLimits } from "../limits.ts"
+import type { WantedBody } from "./body-requests.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { ask } from "./ask.ts"
 import { type Identity, requireSigningKey } from "./identity.ts"
@@ -61,6 +64,8 @@ export class Controls {
   readonly #clock: NetworkClock
   readonly #log: Log
   readonly #serial = new Serial()
+  /** By member and message: when it was given, oldest first. */
+  readonly #given = new Map<string, number>()
   #onNote: (from: string, note: Note) => Promise<void> = async () => undefined
 
   constructor(options: {
@@ -94,6 +99,12 @@ export class Controls {
   async askFor({ sender, ...gap }: MissingRange, attempt: number): Promise<void> {
     this.#log.info("gap", { sender, first: gap.first, last: gap.last })
     await this.#send(sender, "gap", gapBody.toValue(gap), attempt)
+  }
+
+  /** Asks the sender for an attachment that no relay gives. */
+  async askForBody({ sender, ...wanted }: WantedBody, attempt: number): Promise<void> {
+    this.#log.info("body", { sender, hash: toHex(wanted.hash) })
+    await this.#send(sender, "body", wantedBody.toValue(wanted), attempt)
   }
 
   async #sign(to: string, op: Control["op"], body: Control["body"]): Promise<Uint8Array> {
@@ -143,6 +154,7 @@ export class Controls {
     })
     if (!isNew) return
     if (control.op === "gap") await this.#fillGap(link, control)
+    if (control.op === "body") await this.#fillBody(link, control)
     if (control.op === "note")
       await this.#onNote(control.from, noteBody.fromValue(control.body, "body"))
   }
@@ -179,8 +191,33 @@ export class Controls {
     for (const messageId of asked) await this.#provide(link, from, messageId)
   }
 
+  /** The message with its attachments once more: a relay serves a body only for a message that names it. */
+  async #fillBody(link: RelayLink, { from, body }: Control): Promise<void> {
+    const { messageId, hash } = wantedBody.fromValue(body, "body")
+    const item = await this.#outbox.ofEnvelope(messageId)
+    const isTheirs = item?.recipients.some(({ member }) => member === from) === true
+    const isNamed = item?.attachments.some((one) => equalBytes(one.hash, hash)) === true
+    this.#log.info("body-asked", { by: from, hash: toHex(hash), held: isTheirs && isNamed })
+    if (isTheirs && isNamed) await this.#provide(link, from, messageId)
+  }
+
+  /** Whether this member was given this message a moment ago. */
+  #isJustGiven(member: string, messageId: Uint8Array): boolean {
+    const name = `${member}/${toHex(messageId)}`
+    const nowMs = this.#clock.monotonicMs()
+    const last = this.#given.get(name)
+    if (last !== undefined && nowMs - last < nodeLimits.handAgainPauseMs) return true
+    this.#given.delete(name)
+    this.#given.set(name, nowMs)
+    const [oldest] = this.#given.keys()
+    if (this.#given.size > nodeLimits.handAgainRemembered && oldest !== undefined)
+      this.#given.delete(oldest)
+    return false
+  }
+
   /** The message once more, or a tombstone when it will not come. */
   async #provide(link: RelayLink, member: string, messageId: Uint8Array): Promise<void> {
+    if (this.#isJustGiven(member, messageId)) return
     const fate = await this.#outbox.fateOf(messageId, member)
     if (fate === undefined) return await this.#dispatcher.again(link, messageId)
     const head = await this.#outbox.headOf(messageId)

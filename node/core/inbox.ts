@@ -24,6 +24,7 @@ import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts
 import { decodeTombstone } from "../../protocol/tombstone.ts"
 import { nodeLimits } from "../limits.ts"
 import type { Alarms } from "./alarms.ts"
+import type { BodyRequests } from "./body-requests.ts"
 import type { BodyTransfer } from "./body-transfer.ts"
 import { type ChannelIn, channelKey, judgePlace, passedOver } from "./channel.ts"
 import { ChannelBook } from "./channel-book.ts"
@@ -109,6 +110,7 @@ export class Inbox {
   readonly #policy: () => DeliveryPolicy
   readonly #book: ChannelBook
   readonly #gaps: Gaps
+  readonly #wanted: BodyRequests
   readonly #serials = new Serials()
   /** By relay: the last time its directory was fetched for a doubtful key. */
   readonly #refreshes = new Map<string, { readonly atMs: number; readonly done: Promise<void> }>()
@@ -131,6 +133,7 @@ export class Inbox {
     readonly log: Log
     readonly policy: () => DeliveryPolicy
     readonly gaps: Gaps
+    readonly wanted: BodyRequests
   }) {
     const { records } = options
     this.#me = options.me
@@ -154,6 +157,7 @@ export class Inbox {
     this.#policy = options.policy
     this.#book = new ChannelBook(records)
     this.#gaps = options.gaps
+    this.#wanted = options.wanted
   }
 
   async load(): Promise<void> {
@@ -545,7 +549,7 @@ export class Inbox {
     }
     for (const { hash, cipherLength } of opened.document.attachments) {
       if (cipherLength > limits.attachmentEagerBytesMax) continue
-      await this.#fetch({ hash, length: cipherLength }, incoming.relay)
+      await this.#fetch({ hash, length: cipherLength }, incoming)
     }
     const { core } = verified.header
     const identity = `${toHex(core.id)}/${core.senderNode}`
@@ -603,11 +607,13 @@ export class Inbox {
     }
   }
 
-  async #fetch(body: AttachmentRef, relay: string): Promise<void> {
+  async #fetch(body: AttachmentRef, { relay, verified }: Incoming): Promise<void> {
     try {
       await this.#bodies.download(body, this.#links.get(relay))
     } catch (cause) {
       if (!(cause instanceof ChappeError) || cause.code !== "attachments-missing") throw cause
+      const { messageId, header } = verified
+      this.#wanted.want({ sender: header.core.senderNode, messageId, hash: body.hash })
       throw new Postponed("attachments-missing", 10)
     }
   }
@@ -739,6 +745,11 @@ export class Inbox {
       signed.committed()
       return next
     })
+  }
+
+  /** No relay gives this attachment now: its sender is asked. */
+  wantBody({ from: sender, messageId }: InboxItem, hash: Uint8Array): void {
+    this.#wanted.want({ sender, messageId, hash })
   }
 
   /** A large attachment was fetched. */

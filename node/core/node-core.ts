@@ -16,6 +16,7 @@ import { ChappeError } from "../../protocol/errors.ts"
 import type { TrustAnchor } from "../../protocol/roster.ts"
 import { Alarms } from "./alarms.ts"
 import { Attachments } from "./attachments.ts"
+import { BodyRequests } from "./body-requests.ts"
 import { BodyTransfer } from "./body-transfer.ts"
 import { Controls } from "./controls.ts"
 import { Correspondence } from "./correspondence.ts"
@@ -99,6 +100,7 @@ export type NodeCore = {
   readonly inbox: Inbox
   readonly catchUp: CatchUp
   readonly evidence: Evidence
+  readonly controls: Controls
   readonly deadlines: Deadlines
   readonly escalations: Escalations
   readonly journal: Journal
@@ -187,6 +189,9 @@ export function connectNode(ports: NodePorts): NodeCore {
   const gaps = new Gaps(records, clock, (missing, attempt) =>
     quietly(log, "gap", controls.askFor(missing, attempt)),
   )
+  const wanted = new BodyRequests(clock, (body, attempt) =>
+    quietly(log, "body", controls.askForBody(body, attempt)),
+  )
   const inbox = new Inbox({
     me,
     directory,
@@ -203,6 +208,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     log,
     policy,
     gaps,
+    wanted,
   })
   const catchUp = new CatchUp({
     me,
@@ -317,6 +323,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     inbox,
     catchUp,
     evidence,
+    controls,
     deadlines,
     escalations,
     journal,

@@ -3,6 +3,7 @@
 import type { Alarms } from "./alarms.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
+import type { Escalations } from "./escalations.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Journal } from "./journal.ts"
 import type { LinkTable } from "./link-table.ts"
@@ -17,6 +18,7 @@ type Parts = {
   readonly alarms: Alarms
   readonly clock: NetworkClock
   readonly directory: Directory
+  readonly escalations: Escalations
   readonly follower: DirectoryFollower
   readonly inbox: Inbox
   readonly journal: Journal
@@ -34,6 +36,7 @@ export type Measured = {
   readonly receiptsOpen: number
   readonly inboxHeld: number
   readonly inboxGaps: number
+  readonly escalationsOpen: number
   readonly proofsWanted: number
   readonly clockOffsetSeconds: number
   readonly alarms: number
@@ -47,6 +50,7 @@ export function measure(parts: Parts): Measured {
     receiptsOpen: parts.receipts.openCount,
     inboxHeld: parts.inbox.heldCount,
     inboxGaps: parts.inbox.gaps.length,
+    escalationsOpen: parts.escalations.openCount,
     proofsWanted: parts.proofs.wantedCount,
     clockOffsetSeconds: parts.clock.offsetSeconds,
     alarms: parts.alarms.list().length,

@@ -18,6 +18,7 @@ import { decodeReceipt, stepName } from "../../protocol/receipt.ts"
 import { parseNote } from "../../protocol/signed-note.ts"
 import { type ShownMessage, shownType } from "./correspondence.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
+import type { Escalation } from "./escalations.ts"
 import { type Evidence, signerOf } from "./evidence.ts"
 import { type Json, jsonOfMap } from "./form-value.ts"
 import type { Gap } from "./gaps.ts"
@@ -57,6 +58,24 @@ export function inboxView(item: InboxItem): JsonObject {
 /** Numbers of a sender's channel that are missing. */
 export function gapView({ sender, incarnation, lane, first, last, since, asked }: Gap): JsonObject {
   return { from: sender, precedence: precedences[lane], incarnation, first, last, since, asked }
+}
+
+/** What the desk sees of a deadline that a member's message has missed. */
+export function escalationView({ from, at, report }: Escalation): JsonObject {
+  const { id, messageId, recipient, lane, created, deadline, expires, relays, outcome } = report
+  return {
+    from,
+    recipient,
+    id: toHex(id),
+    messageId: messageId === null ? null : toHex(messageId),
+    precedence: precedences[lane],
+    created,
+    deadline,
+    expires,
+    relays,
+    heard: at,
+    outcome: outcome === null ? null : { ...outcome },
+  }
 }
 
 function documentView(document: Document): JsonObject {

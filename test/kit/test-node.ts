@@ -452,20 +452,22 @@ export class TestNode {
     items: readonly {
       readonly messageId: Uint8Array
       readonly to: string
-      readonly step?: "delivered" | "rejected" | "fetched"
+      readonly step?: "delivered" | "rejected" | "fetched" | "undelivered"
       readonly ref?: Uint8Array
+      /** Whose copy it is about, in this node's own words; its own unless said. */
+      readonly about?: string
     }[],
   ): Omit<LinkMessage<"receipts">, "request"> {
-    const receipts = items.map(({ messageId, step = "delivered", ref = null }) =>
+    const receipts = items.map(({ messageId, step = "delivered", ref = null, about }) =>
       encodeReceipt({
         version: 1,
         messageId,
-        recipientNode: this.name,
+        recipientNode: about ?? this.name,
         step: receiptSteps[step],
         reason: null,
         at: this.world.at,
         keyId: this.member.node.keyId,
-        by: null,
+        by: about === undefined ? null : this.name,
         ref,
       }),
     )

@@ -187,6 +187,19 @@ describe("a deadline", () => {
     expect(controlsOf("FR")).toBe(before)
   })
 
+  test("is heard of though the word for a later one comes first", async () => {
+    await fr.send({ lane: 3 })
+    await fr.send({ lane: 3, to: ["BR"] })
+    await settle()
+    clock.move(61)
+    await tick(fr.core)
+    await settle()
+    expect(hub1.controls).toHaveLength(2)
+    hub1.controls.push(...hub1.controls.splice(0).reverse())
+    await pass(1)
+    expect((await listed()).map(({ recipient }) => recipient).toSorted()).toEqual(["BR", "JP"])
+  })
+
   test("whose message expires is closed as expired", async () => {
     await fr.send({ lane: 3, expiresSeconds: 120 })
     await settle()
@@ -200,7 +213,7 @@ describe("a deadline", () => {
   test("is not told while the own clock is off", async () => {
     await fr.send({ lane: 3 })
     await settle()
-    for (const relay of ["hub1", "hub2"]) fr.core.clock.heard(relay, at - 4_000)
+    for (const relay of ["hub1", "hub2"]) fr.core.clock.heard(relay, at + 4_000)
     clock.move(61)
     await tick(fr.core)
     await settle()

@@ -80,7 +80,7 @@ describe("a message", () => {
     const { correspondence } = jp.core
     const opened = await correspondence.opened(jp.session(), item)
     await correspondence.takeInCharge(jp.session(), opened)
-    await correspondence.reply(jp.session(), opened, "Seen in Osaka.")
+    await correspondence.reply(jp.session(), opened, { text: "Seen in Osaka." })
     await settle()
     const sealed = hub1.evidence.filter(({ message }) => message.items[0]?.auth === null)
     expect(sealed).toHaveLength(3)
@@ -575,6 +575,52 @@ describe("an attachment", () => {
     for (const [name, body] of hub1.bodies) hub1.bodies.set(name, flipped(body, 1_000))
     if (queued !== undefined) await hub1.tell("JP", queued.message)
     expect(await jp.subjects()).toEqual(["Vehicle"])
+  })
+
+  test("that its relay has lost is asked for from the sender, and the message is shown when it comes", async () => {
+    await fr.send({ attachments: [await upload(fr, photo)] })
+    await settle()
+    hub1.bodies.clear()
+    expect(await hub1.deliver()).toMatchObject([{ code: "attachments-missing", final: false }])
+    await settle()
+    const asks = (): number => hub1.asked.filter(({ message }) => message.name === "control").length
+    expect(asks()).toBe(1)
+    await hub1.passControls()
+    await settle()
+    expect(hub1.bodies.size).toBe(1)
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+    expect(asks()).toBe(1)
+  })
+
+  test("is handed in again for its recipients alone, and not again and again", async () => {
+    await fr.send({ attachments: [await upload(fr, photo)] })
+    await settle()
+    const [queued] = hub1.mail
+    const [name] = hub1.bodies.keys()
+    const item = (await fr.core.outbox.list(1))[0]
+    const [messageId] = item?.envelopes ?? []
+    const hash = item?.attachments[0]?.hash
+    if (queued === undefined || messageId === undefined || hash === undefined || name === undefined)
+      throw new Error("nothing was sent")
+    const submits = (): number =>
+      hub1.asked.filter(({ message }) => message.name === "submit").length
+    const ask = async (by: MemoryNode): Promise<void> => {
+      await by.core.controls.askForBody({ sender: "FR", messageId, hash }, 0)
+      await hub1.passControls()
+      await settle()
+    }
+    const br = new MemoryNode(world, "BR", clock)
+    await br.start()
+    await br.link(hub1)
+    await ask(br)
+    expect(submits()).toBe(1)
+    await ask(jp)
+    await ask(jp)
+    expect(submits()).toBe(2)
+    clock.move(11)
+    await ask(jp)
+    expect(submits()).toBe(3)
   })
 
   test("that is not what was announced is refused, and nothing is kept", async () => {

@@ -207,6 +207,24 @@ describe("one relay", () => {
     expect(opened).toMatchObject({ step: "expired", signer: "hub1", leaf: { channelSeq: 1 } })
   })
 
+  test("a sender may say of its own message that a deadline was missed, to itself alone", async () => {
+    const world = await stage.world(["hub1"])
+    const relay = await stage.start("hub1")
+    const fr = await stage.node(world, "FR", relay)
+    const { sealed } = fr.seal("hub1", { to: ["JP"] })
+    const said = { messageId: sealed.messageId, about: "JP", to: "FR" } as const
+    for (const bad of [
+      { ...said, step: "undelivered", to: "HQ" },
+      { ...said, step: "delivered" },
+    ] as const)
+      expect(await refusalOf(fr.link("hub1").request(5, fr.receipts("hub1", [bad])))).toBe(
+        "signature",
+      )
+    const good = fr.receipts("hub1", [{ ...said, step: "undelivered" }])
+    expect((await fr.link("hub1").request(5, good)).name).toBe("accepted")
+    expect(await told(fr, "undelivered FR")).toHaveLength(1)
+  })
+
   test("a sender's tombstone reaches its recipient; nobody else's is carried", async () => {
     const world = await stage.world(["hub1"])
     const relay = await stage.start("hub1")
