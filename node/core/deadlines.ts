@@ -112,7 +112,7 @@ export class Deadlines {
     const now = this.#clock.now()
     const due = [...this.#running].filter(([, at]) => at < now).map(([number]) => number)
     for (const number of due.slice(0, nodeLimits.deadlinesPerTick)) await this.#missed(number)
-    for (const key of [...this.#settled]) await this.#conclude(key)
+    for (const key of this.#settled) await this.#conclude(key)
     const nowMs = this.#clock.monotonicMs()
     const tellings = [...this.#tellings].filter(([, { nextMs }]) => nextMs <= nowMs)
     for (const [key, telling] of tellings.slice(0, nodeLimits.deadlinesPerTick))

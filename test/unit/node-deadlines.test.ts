@@ -195,7 +195,7 @@ describe("a deadline", () => {
     await tick(fr.core)
     await settle()
     expect(hub1.controls).toHaveLength(2)
-    hub1.controls.push(...hub1.controls.splice(0).reverse())
+    hub1.controls.push(...hub1.controls.splice(0).toReversed())
     await pass(1)
     expect((await listed()).map(({ recipient }) => recipient).toSorted()).toEqual(["BR", "JP"])
   })
