@@ -116,6 +116,7 @@ export class Forwards {
         },
         () => forward.acceptance,
       )
+    else await mail.cameBy(draft, messageId, peer)
     const key = knownKey(messageId)
     if (isNew) {
       draft.put(knownRecord, key, { acceptance: null, expires: core.expires })

@@ -228,6 +228,12 @@ export class Mail {
     })
   }
 
+  /** What came from its sender comes by another relay too, which keeps its copy until it hears of the delivery. */
+  async cameBy(draft: Draft, messageId: Uint8Array, via: string): Promise<void> {
+    const record = await draft.get(messageRecord, messageKey(messageId))
+    if (record?.via === null) draft.put(messageRecord, messageKey(messageId), { ...record, via })
+  }
+
   /** Takes a node out of the queue item that names it. */
   async #leaveQueue(
     draft: Draft,

@@ -344,6 +344,29 @@ describe("attachments", () => {
 
 describe("two relays", () => {
   // Homes: FR hub1, hub2 · HQ hub2, hub1 · JP hub1, hub2.
+  test("both let their copies go of what its sender gave to both", async () => {
+    const world = await stage.world(["hub1", "hub2"])
+    const [hub1, hub2] = [await stage.start("hub1"), await stage.start("hub2")]
+    await stage.linked(hub1, hub2)
+    const fr = await stage.node(world, "FR", hub1, hub2)
+    const bytes = seedOf("in both")
+    const attachment = await fr.upload("hub2", bytes)
+    await fr.upload("hub1", bytes)
+    const submission = fr.seal("hub2", { to: ["HQ"], attachments: [attachment] })
+    await fr.submit("hub2", submission)
+    const { origin } = world.relay("hub1").trafficLog
+    const statement = fr.statement("envelope", origin, submission.sealed.messageId)
+    await fr.submit("hub1", { ...submission, request: { ...submission.request, statement } })
+    await told(fr, "forwarded hub1", "custody hub2")
+    const hq = await stage.node(world, "HQ", hub2)
+    await hq.delivery()
+    await receipt(hq, "hub2", submission.sealed.messageId)
+    for (const name of ["hub1", "hub2"])
+      await expect
+        .poll(async () => readdir(join(stage.place(name).dir, "data/attachments")))
+        .toEqual([])
+  })
+
   test("a message goes on to the recipient's first home, and every step is told", async () => {
     const world = await stage.world(["hub1", "hub2"])
     const [hub1, hub2] = [await stage.start("hub1"), await stage.start("hub2")]
