@@ -15,6 +15,17 @@ export const relayLimits = {
   scrubItemBytes: 4_096, // what looking at one costs at least
   scrubRecords: 256, // read at once
 
+  // Fairness among members that submit
+  submitsInHandMax: 64, // looked at and committed at once: a commit stays short, and a flash waits for one
+  turnBytes: 16_384, // what a member may hand over when its turn comes, and then the next one's comes
+  turnItemBytes: 4_096, // what a message costs beside its bytes: checks, log entry, records
+  memberWaitingMax: 256, // submits of one member that wait for their turn, flashes apart; more are `busy`
+  memberWaitingBytesMax: 4_194_304, // … and their bytes: four of the largest
+  turnPatienceMs: 500, // then `busy`: with the commit, an answer within a second, never silence
+  turnCheckMs: 100,
+  busySeconds: 2, // when to come again, at the least
+  busySecondsMax: 30, // … and at the most: when many more come than can be taken
+
   // Bodies
   segmentBytes: 8_388_608, // small enough that a segment is given back soon after its mail went
   diskReserveBytes: 16_777_216, // room for receipts, log entries and compaction when submits are refused

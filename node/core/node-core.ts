@@ -4,11 +4,7 @@
 import { nodeLimits } from "../limits.ts"
 import { BatchVerifier } from "../../protocol/batch.ts"
 import { crypto } from "../../keys/crypto.ts"
-import {
-  type DeliveryPolicy,
-  defaultDeliveryPolicy,
-  parseDeliveryPolicy,
-} from "../../protocol/delivery-policy.ts"
+import { type DeliveryPolicy, deliveryPolicyOf } from "../../protocol/delivery-policy.ts"
 import { equalBytes } from "../../protocol/bytes.ts"
 import { Directory } from "../../protocol/directory.ts"
 import type { DirectoryBundle } from "../../protocol/directory-bundle.ts"
@@ -436,19 +432,6 @@ async function watchClock({ clock, alarms, identity, links }: NodeCore): Promise
   await alarms.raise("clock-off", identity.name)
   // New HELLOs tell whether this clock jumped, or all did while the machine slept.
   if (clock.hasJumped) for (const link of links.inOrder()) link.end("clock")
-}
-
-function deliveryPolicyOf(directory: Directory): DeliveryPolicy {
-  if (!directory.hasRoster) return defaultDeliveryPolicy
-  const file = directory.policyFile("deliveryPolicy")
-  if (file === undefined) return defaultDeliveryPolicy
-  try {
-    return parseDeliveryPolicy(file)
-  } catch (cause) {
-    // A policy that cannot be read must not stop mail.
-    if (cause instanceof ChappeError) return defaultDeliveryPolicy
-    throw cause
-  }
 }
 
 function quietly(log: Log, event: string, task: Promise<unknown>): void {

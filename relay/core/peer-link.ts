@@ -16,6 +16,7 @@ import { relayLimits } from "../limits.ts"
 import { isFinal } from "./admit-submit.ts"
 import type { Peer, PeerRole, Request } from "./links.ts"
 import type { Clock, Journal } from "./ports.ts"
+import { Later } from "./turns.ts"
 
 /** Where a link's frames go. */
 export interface Wire {
@@ -232,7 +233,8 @@ export class PeerLink implements Peer {
       ...(cause instanceof Error && { why: cause.message }),
     })
     const final = isFinal(code)
-    return { name: "refused", code, final, retrySeconds: final ? 0 : (retryAfter[code] ?? 5) }
+    const later = cause instanceof Later ? cause.retrySeconds : (retryAfter[code] ?? 5)
+    return { name: "refused", code, final, retrySeconds: final ? 0 : later }
   }
 }
 

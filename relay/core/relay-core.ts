@@ -240,7 +240,7 @@ export async function openRelayCore(
   const desks = { directory, batches, logs, network, committer, mail, routes }
   const probes = new Probes({ self: name, directory, links, network, clock, random })
   const exchange = new Exchange({
-    submits: new Submits({ ...desks, gauge, attachments, draining, hasRoom }),
+    submits: new Submits({ ...desks, clock, gauge, attachments, draining, hasRoom }),
     forwards: new Forwards({
       ...desks,
       attachments,

@@ -4,6 +4,7 @@
 import type { BatchVerifier } from "../../protocol/batch.ts"
 import { toHex } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
+import { deliveryPolicyOf } from "../../protocol/delivery-policy.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { Acceptance } from "../../protocol/link-messages.ts"
 import { memberStatuses } from "../../protocol/roster.ts"
@@ -32,13 +33,15 @@ import {
   sliceKey,
 } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
-import type { AttachmentStore } from "./ports.ts"
+import type { AttachmentStore, Clock } from "./ports.ts"
 import type { QueueGauge } from "./queue-gauge.ts"
 import { knownRecord, queueNames, sliceRecord } from "./records.ts"
 import type { Routes } from "./routes.ts"
 import { burnNumber, factsOf, logStatement, statementReads } from "./statement-log.ts"
+import { Turns } from "./turns.ts"
 
 export type SubmitParts = {
+  readonly clock: Clock
   readonly directory: Directory
   readonly batches: BatchVerifier
   readonly logs: Logs
@@ -55,11 +58,13 @@ export type SubmitParts = {
 
 export class Submits {
   readonly #parts: SubmitParts
+  readonly #turns: Turns
   /** By peer and messageId: the same envelope twice at once is admitted once. */
   readonly #inFlight = new Map<string, Promise<Acceptance>>()
 
   constructor(parts: SubmitParts) {
     this.#parts = parts
+    this.#turns = new Turns(parts.clock, () => deliveryPolicyOf(parts.directory).quotas)
   }
 
   /** The stored answer for a known message. Refused: every code of the admission. */
@@ -69,7 +74,11 @@ export class Submits {
     const name = `${peer} ${toHex(read.messageId)}`
     const underway = this.#inFlight.get(name)
     if (underway !== undefined) return underway
-    const taken = this.#take(from, submit, read)
+    const bytes = submit.header.length + submit.body.length
+    const taken = this.#turns.run(
+      { member: peer, lane: read.header.core.precedence, bytes },
+      async () => this.#take(from, submit, read),
+    )
     this.#inFlight.set(name, taken)
     try {
       return await taken
