@@ -155,6 +155,12 @@ export class NodeApi {
     }
   }
 
+  /** A session's token, for whoever speaks HTTP itself. */
+  async token(): Promise<string> {
+    this.#session ??= await this.#signIn()
+    return this.#session.token
+  }
+
   async #signIn(): Promise<{ readonly url: string; readonly token: string }> {
     const api = JSON.parse(await readFile(join(this.#dir, "run", "api.json"), "utf8")) as Json
     const secret = await readFile(join(this.#dir, "officers", `${this.#officer}.secret`))

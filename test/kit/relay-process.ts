@@ -70,11 +70,17 @@ export class RelayProcess {
     return (Number(fields[11]) + Number(fields[12])) * msPerTick
   }
 
-  /** Resident memory now, and its highest so far, in MiB. */
-  async memory(): Promise<{ readonly nowMiB: number; readonly highestMiB: number }> {
-    const status = await readFile(`/proc/${this.pid}/status`, "utf8")
-    const kib = (name: string): number =>
-      Number(new RegExp(`^${name}:\\s+([0-9]+) kB`, "mu").exec(status)?.[1])
-    return { nowMiB: kib("VmRSS") / 1_024, highestMiB: kib("VmHWM") / 1_024 }
+  async memory(): Promise<ProcessMemory> {
+    return processMemory(this.pid)
   }
+}
+
+/** Resident memory now, and its highest so far, in MiB. */
+export type ProcessMemory = { readonly nowMiB: number; readonly highestMiB: number }
+
+export async function processMemory(pid: number): Promise<ProcessMemory> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8")
+  const kib = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+([0-9]+) kB`, "mu").exec(status)?.[1])
+  return { nowMiB: kib("VmRSS") / 1_024, highestMiB: kib("VmHWM") / 1_024 }
 }

@@ -90,6 +90,7 @@ export class TestNode {
   readonly #random
   readonly #links = new Map<string, PeerLink>()
   readonly #sockets = new Map<string, TLSSocket>()
+  readonly #raw = new Map<string, (bytes: Uint8Array) => void>()
   readonly #seqs = new Map<string, number>()
   readonly #channels = new Map<string, { seq: number; prev: Uint8Array }>()
   readonly #waiters = new Set<() => void>()
@@ -209,6 +210,10 @@ export class TestNode {
               handler: async (_peer, message) => this.#take(relay, message),
             })
             this.#links.set(relay, peer)
+            this.#raw.set(relay, (bytes) => {
+              session.send(linkLanes.priority, bytes)
+              peer?.flush()
+            })
             resolve(peer)
           } else if (event.kind === "close" && peer === undefined)
             reject(new Error(`closed: ${event.code}`))
@@ -265,6 +270,32 @@ export class TestNode {
   /** Cuts the connection without a word. */
   cut(relay: string): void {
     this.#sockets.get(relay)?.destroy()
+  }
+
+  isLinked(relay: string): boolean {
+    return this.#sockets.get(relay)?.destroyed === false
+  }
+
+  /** Resolves when the link is over. */
+  async ended(relay: string): Promise<void> {
+    const socket = this.#sockets.get(relay)
+    if (socket === undefined || socket.destroyed) return
+    await new Promise<void>((resolve) => {
+      socket.once("close", () => resolve())
+    })
+  }
+
+  /** Sends bytes that may be no message at all; the relay then ends the link. */
+  sendBytes(relay: string, bytes: Uint8Array): void {
+    this.#raw.get(relay)?.(bytes)
+  }
+
+  /** Reads nothing more from that relay; its socket. */
+  deafen(relay: string): TLSSocket {
+    const socket = this.#sockets.get(relay)
+    if (socket === undefined) throw new Error(`no link to ${relay}`)
+    socket.pause()
+    return socket
   }
 
   close(): void {
