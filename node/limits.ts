@@ -44,7 +44,10 @@ export const nodeLimits = {
   refreshPauseMs: 1_000, // a relay's directory is fetched again for doubtful keys at most this often
 
   // Directory and prekeys
+  statementsWaitingMax: 512, // of one relay or log, for an earlier one; 30 MB at most
   prekeyPrefetchDays: 14, // sealing works so long without any relay
+  sealedMissesMax: 16, // sealed receipts of one message that no key opens: the rest of it is not tried
+  sealedMissesPerMinute: 64, // of one relay; each costs an opening for each key held
   sealedTryDays: 32, // sealed receipts name no key: today's first, then back as far as keys are held
   linkKeyRenewSeconds: 604_800, // a new link key is published a week before the old one ends
   directoryPollMs: 2_000, // while waiting for the roster to name this node

@@ -47,6 +47,8 @@ export class Evidence {
   readonly #batches: BatchVerifier
   readonly #records: Records
   readonly #receipts: Table<StoredReceipt>
+  /** By relay: when it brought sealed receipts that no key opened. */
+  readonly #misses = new Map<string, number[]>()
   readonly #clock: NetworkClock
   readonly #log: Log
   /** A recipient lost the key: its copy is to be sealed anew. */
@@ -87,18 +89,35 @@ export class Evidence {
 
   /**
    * Takes each item in that holds; resolves when all are stored. Items that do not hold are noted and
-   * passed over: sending them again would not help. Refused: `stale` while keys cannot be judged yet.
+   * passed over: sending them again would not help. Refused: `stale` while keys cannot be judged yet,
+   * `busy` after too much that no key opens.
    */
   async take(link: RelayLink, message: LinkMessage<"evidence">): Promise<void> {
+    let missed = 0
     for (const item of message.items) {
+      if (item.auth === null && missed >= nodeLimits.sealedMissesMax) continue
+      if (item.auth === null) this.#demandPatience(link.relay)
       try {
         await this.#takeItem(link, message, item)
       } catch (cause) {
         if (!(cause instanceof ChappeError)) throw cause
+        if (cause.code === "wrap") {
+          missed += 1
+          this.#misses.get(link.relay)?.push(this.#clock.monotonicMs())
+        }
         if (["storage", "disk-full", "stale", "link-down"].includes(cause.code)) throw cause
         this.#log.warn("evidence-refused", { from: message.from, code: cause.code })
       }
     }
+  }
+
+  /** What no key opens is dear to try: a relay that brings much of it waits. Refused: `busy`. */
+  #demandPatience(relay: string): void {
+    const minuteAgo = this.#clock.monotonicMs() - 60_000
+    const recent = (this.#misses.get(relay) ?? []).filter((at) => at > minuteAgo)
+    this.#misses.set(relay, recent)
+    if (recent.length >= nodeLimits.sealedMissesPerMinute)
+      throw new ChappeError("busy", `${relay} brings receipts that no key opens`)
   }
 
   /** Everything stored about an envelope, in the order of arrival. */

@@ -86,7 +86,7 @@ export class RelayRequests {
       case "checkpoint":
         return await this.#cosign(link, message)
       case "statementPut":
-        this.#follower.learn(message.sort, message.statement)
+        this.#follower.learn(message.sort, message.statement, link.relay)
         return { name: "done" }
       case "draining":
         this.#links.drains(link, message.isOn)

@@ -17,7 +17,8 @@ import { isHigher, overall, rungs } from "../../node/core/ladder.ts"
 import { keepUp } from "../../node/core/node-core.ts"
 import { Records } from "../../node/core/records.ts"
 import { rolesOf } from "../../node/core/sessions.ts"
-import { fromUtf8 } from "../../protocol/bytes.ts"
+import { WaitingStatements } from "../../node/core/waiting-statements.ts"
+import { fromUtf8, utf8 } from "../../protocol/bytes.ts"
 import { zeroHash } from "../../protocol/chain.ts"
 import { formatCheckpointText } from "../../protocol/checkpoint.ts"
 import { text } from "../../protocol/codec.ts"
@@ -219,6 +220,38 @@ describe("a node", () => {
     expect(fr.core.alarms.list().map(({ kind }) => kind)).toContain("standby-used")
   })
 
+  test("keeps a bounded number of statements that do not fit yet, of each relay by itself", async () => {
+    const waiting = new WaitingStatements()
+    const early = { kind: "chain", statement: numbered(0) } as const
+    waiting.add("hub1/directory", early)
+    for (let i = 1; i <= 600; i++) {
+      waiting.add("hub2", { kind: "chain", statement: numbered(i) })
+      waiting.add("hub2", { kind: "chain", statement: numbered(i) })
+    }
+    expect(waiting.count).toBe(513)
+    const offered: string[] = []
+    waiting.retry((one) => {
+      offered.push(fromUtf8(one.statement))
+      return one.statement === early.statement
+    })
+    expect(offered[0]).toBe("0")
+    expect(offered[1]).toBe("89")
+    expect(waiting.count).toBe(512)
+  })
+
+  test("takes a statement that came before its predecessor, once that is here", async () => {
+    const other = new World({ at, members: ["FR", "HQ", "JP"] })
+    const node = new MemoryNode(other, "FR", new StillClock(at))
+    const core = await node.start()
+    const first = other.extendRoot("JP", "relays", { names: ["hub2"] })
+    const second = other.extendRoot("JP", "relays", { names: ["hub1"] })
+    core.follower.learn(second.kind, second.statement, "hub2")
+    expect(core.follower.waitingCount).toBe(1)
+    core.follower.learn(first.kind, first.statement, "hub1")
+    expect(core.follower.waitingCount).toBe(0)
+    expect(core.directory.homes("JP")).toEqual(["hub1"])
+  })
+
   test("alarms on a statement in its own chain that it did not make", async () => {
     await fr.link(hub1)
     const own = fr.core.alarms.list().length
@@ -405,3 +438,7 @@ describe("a node", () => {
     expect(fr.core.directory.isActiveMember("JP", places)).toBe(true)
   })
 })
+
+function numbered(i: number): Uint8Array {
+  return utf8(`${i}`)
+}

@@ -535,6 +535,37 @@ describe("evidence", () => {
   })
 })
 
+describe("sealed receipts that no key opens", () => {
+  test("cost a bounded number of tries, and the relay that brings many waits", async () => {
+    const sealed = {
+      to: "FR",
+      messageId: null,
+      receipt: new Uint8Array(1_200),
+      auth: null,
+    } as const
+    const garbage = {
+      name: "evidence",
+      from: "JP",
+      items: Array.from({ length: 512 }, () => sealed),
+      acceptance: null,
+    } as const
+    let tries = 0
+    const around = fr.core.prekeys.secretsAround.bind(fr.core.prekeys)
+    fr.core.prekeys.secretsAround = (today, days) => {
+      tries += 1
+      return around(today, days)
+    }
+    for (let i = 1; i <= 4; i++) {
+      expect(await hub1.tell("FR", garbage)).toEqual({ name: "done" })
+      expect(tries).toBe(16 * i)
+    }
+    expect(await hub1.tell("FR", garbage)).toMatchObject({ code: "busy", final: false })
+    expect(tries).toBe(64)
+    clock.move(61)
+    expect(await hub1.tell("FR", garbage)).toEqual({ name: "done" })
+  })
+})
+
 describe("an attachment", () => {
   test("that its relay never finds right is not sent in a circle", async () => {
     const video = new Uint8Array(300_000)
