@@ -9,6 +9,7 @@ import {
   evidenceVerify,
 } from "./commands/audit.ts"
 import { backup, nodeStandby, nodeTakeover, restore } from "./commands/backup.ts"
+import { courierExport, courierImport } from "./commands/courier.ts"
 import { demo } from "./commands/demo.ts"
 import { doctor } from "./commands/doctor.ts"
 import { invite } from "./commands/invite.ts"
@@ -93,6 +94,8 @@ export const commands: readonly Command[] = [
   nodeTakeover,
   backup,
   restore,
+  courierExport,
+  courierImport,
   keysShow,
   keysNew,
   keysRotate,

@@ -124,6 +124,12 @@ export class NodeClient {
     return answer.body
   }
 
+  /** Sends a stream of bytes, and gives the answer. */
+  async postStream(path: string, body: Readable): Promise<JsonObject> {
+    const headers = { "content-type": "application/octet-stream" }
+    return await this.#json(await this.#send("POST", path, { body, headers, timeoutMs: 0 }))
+  }
+
   /** Streams a file whose size and hash are known. Its id at the node. */
   async upload({ path, mediaType, size, sha256 }: FileToSend): Promise<string> {
     const query = new URLSearchParams({

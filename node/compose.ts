@@ -11,6 +11,7 @@ import { decodeJoinRequest } from "../protocol/join-request.ts"
 import { parseTrustFile } from "../protocol/trust-file.ts"
 import { openFileBodyFiles } from "./adapters/file-body-files.ts"
 import { backupRoute } from "./adapters/http-backup-route.ts"
+import { courierRoutes } from "./adapters/http-courier-routes.ts"
 import { deskRoutes } from "./adapters/http-desk-routes.ts"
 import { mailRoutes } from "./adapters/http-mail-routes.ts"
 import { type HttpServer, makeHttpServer } from "./adapters/http-server.ts"
@@ -124,6 +125,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const diallers = relayDiallers(node, vault, { clock, random, log })
     closing.push(() => diallers.stop())
     const server = await officersInterface(node, config, diallers)
+    courierRoutes(server, node)
     backupRoute(server, { sessions: node.sessions, journal: node.journal, store })
     closing.push(() => server.close())
     const url = await listen(server, config)

@@ -41,6 +41,8 @@ export const nodeLimits = {
   catchUpPauseMs: 5_000, // after a restore: what a sender answers at once, 256 messages, is here by then
   catchUpPauseMsMax: 3_600_000, // a sender may be away for days
   catchUpIncarnations: 4, // of each sender: older ones have nothing that has not expired
+  courierBytesMax: 68_719_476_736, // 64 GiB, what a courier's disk holds; streamed
+  courierEntries: 16, // of a directory log in one frame of a courier's file; one may have 64 KiB
   refreshPauseMs: 1_000, // a relay's directory is fetched again for doubtful keys at most this often
 
   // Directory and prekeys

@@ -480,6 +480,12 @@ const table = {
     "the disk is full",
     "make room; the process is restarted and goes on where it stopped",
   ],
+  courier: [
+    422,
+    3,
+    "the courier's file is cut, was changed or is of another kind",
+    "ask for another file; what was taken from this one holds by itself",
+  ],
   backup: [
     422,
     3,

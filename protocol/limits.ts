@@ -105,6 +105,9 @@ export const limits = {
   backupKeyBytesMax: 1_024,
   backupPathBytesMax: 1_024,
 
+  // Courier files
+  courierFrameBytesMax: 2_097_152, // the longest link message, and room; so much memory a reader takes
+
   // Receipts and ids
   idKeepSeconds: 7_776_000, // 90 d: a late duplicate gets its stored receipt
   reasonBytesMax: 64,

@@ -146,7 +146,7 @@ function idempotencyOf(
   return { key, request: sha256(utf8(JSON.stringify(said))) }
 }
 
-async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array> {
+export async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array> {
   for await (const piece of body) if (piece instanceof Uint8Array) yield piece
 }
 

@@ -114,6 +114,10 @@ export const officerBody = Type.Object(
   },
   closed,
 )
+export const courierParams = Type.Object(
+  { member: Type.String({ minLength: 1, maxLength: limits.memberNameMax }) },
+  closed,
+)
 export const officerParams = Type.Object(
   { officer: Type.String({ pattern: "^[a-z0-9.-]{1,32}$" }) },
   closed,

@@ -16,6 +16,7 @@ import { BodyRequests } from "./body-requests.ts"
 import { BodyTransfer } from "./body-transfer.ts"
 import { Controls } from "./controls.ts"
 import { Correspondence } from "./correspondence.ts"
+import { Courier } from "./courier.ts"
 import { CustodyWait } from "./custody-wait.ts"
 import { Deadlines } from "./deadlines.ts"
 import { DirectoryFollower } from "./directory-follower.ts"
@@ -95,6 +96,7 @@ export type NodeCore = {
   readonly receipts: ReceiptBook
   readonly inbox: Inbox
   readonly catchUp: CatchUp
+  readonly courier: Courier
   readonly evidence: Evidence
   readonly controls: Controls
   readonly deadlines: Deadlines
@@ -269,6 +271,18 @@ export function connectNode(ports: NodePorts): NodeCore {
       ? await deadlines.heard(from, note.report)
       : await escalations.take(from, note),
   )
+  const courier = new Courier({
+    me,
+    follower,
+    outbox,
+    statements,
+    receipts,
+    inbox,
+    evidence,
+    files,
+    records,
+    clock,
+  })
   const greetings = new Greetings({ identity, directory, follower, statements, alarms, clock })
   const contact = new FirstContact({ me, directory, follower, chain, links, log })
   const witness = new Witness({ identity, directory, follower, records, alarms, clock })
@@ -318,6 +332,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     receipts,
     inbox,
     catchUp,
+    courier,
     evidence,
     controls,
     deadlines,

@@ -136,6 +136,18 @@ export class ReceiptBook {
       this.#open.set(key, { relay: item, sinceMs: this.#clock.monotonicMs(), notBeforeMs: 0 })
   }
 
+  /** What is open to `to` and was seen by no relay yet; what a person did waits for a link. */
+  async openFor(to: string): Promise<readonly ReceiptItem[]> {
+    const found: ReceiptItem[] = []
+    for (const name of this.#open.keys()) {
+      const batch = await this.#batches.get(name)
+      if (batch === undefined || batch.isSealed) continue
+      for (const { to: sender, messageId, receipt, auth } of batch.items)
+        if (sender === to) found.push({ to, messageId, receipt, auth })
+    }
+    return found
+  }
+
   get openCount(): number {
     return this.#open.size
   }
