@@ -1,6 +1,7 @@
 // Every kind of chaos, in the order in which `npm run chaos -- all` goes through them.
 
 import { bitRot } from "./bit-rot.ts"
+import { bugs } from "./bugs.ts"
 import type { Chaos } from "./chaos.ts"
 import { clocks } from "./clocks.ts"
 import { fairness } from "./fairness.ts"
@@ -15,6 +16,7 @@ import { revocation } from "./revocation.ts"
 
 export const all: readonly Chaos[] = [
   model,
+  bugs,
   kills,
   partitions,
   revocation,

@@ -206,6 +206,22 @@ describe("a node", () => {
     expect(held()).toBe(false)
   })
 
+  test("erases no secret while a relay disagrees with its clock", async () => {
+    const hash = fr.core.directory.prekeyFor("FR", dayOf(at))?.hash
+    if (hash === undefined) throw new Error("no prekeys")
+    const held = (): boolean => fr.core.prekeys.secret(hash.slice(0, 16)) !== undefined
+    await fr.link(hub1)
+    clock.move(17 * 86_400)
+    fr.core.clock.heard("hub1", clock.seconds())
+    fr.core.clock.heard("hub2", clock.seconds() - 17 * 86_400)
+    expect(fr.core.clock.isOff).toBe(false)
+    await keepUp(fr.core)
+    expect(held()).toBe(true)
+    fr.core.clock.heard("hub2", clock.seconds())
+    await keepUp(fr.core)
+    expect(held()).toBe(false)
+  })
+
   test("stops sealing 14 days before its key ends; then its standby is the next incarnation", async () => {
     await fr.link(hub1)
     const { identity, directory } = fr.core
