@@ -206,6 +206,19 @@ describe("a node", () => {
     expect(held()).toBe(false)
   })
 
+  test("gives each log number once, also after a restart", async () => {
+    await fr.link(hub1)
+    await fr.send()
+    await settle()
+    const { keyId } = world.member("FR").node
+    const origin = fr.core.statements.originOf("hub1")
+    const before = fr.core.statements.highest(keyId, origin)
+    expect(before).toBeGreaterThan(0)
+    await fr.start()
+    const next = await fr.core.statements.prepare("journal", new Uint8Array(32), origin, false)
+    expect(next.statement.seq).toBe(before + 1)
+  })
+
   test("erases no secret while a relay disagrees with its clock", async () => {
     const hash = fr.core.directory.prekeyFor("FR", dayOf(at))?.hash
     if (hash === undefined) throw new Error("no prekeys")
