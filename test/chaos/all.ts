@@ -4,12 +4,10 @@ import { bitRot } from "./bit-rot.ts"
 import { bugs } from "./bugs.ts"
 import type { Chaos } from "./chaos.ts"
 import { clocks } from "./clocks.ts"
-import { fairness } from "./fairness.ts"
 import { hostile } from "./hostile.ts"
 import { kills } from "./kills.ts"
 import { malformed } from "./malformed.ts"
 import { model } from "./model.ts"
-import { overloaded } from "./overload.ts"
 import { partitions } from "./partitions.ts"
 import { powerCut } from "./power-cut.ts"
 import { revocation } from "./revocation.ts"
@@ -23,8 +21,6 @@ export const all: readonly Chaos[] = [
   clocks,
   bitRot,
   powerCut,
-  fairness,
-  overloaded,
   hostile,
   malformed,
 ]
