@@ -221,8 +221,8 @@ export class ReceiptBook {
 
   /** A relay delivered again what has its receipt: it gets the stored one. */
   async repeat(root: Uint8Array, messageId: Uint8Array, link: RelayLink): Promise<void> {
+    // Another relay may be getting it at this moment: this one gets it after that.
     const name = toHex(root)
-    if (this.#underWay.has(name)) return
     const origin = this.#statements.originOf(link.relay)
     const batch = await this.#batches.get(name)
     const made = await this.#statements.known(batch?.root ?? root, origin)

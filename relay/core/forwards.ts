@@ -99,6 +99,7 @@ export class Forwards {
       if (slice === undefined || slice.queue === queueNames.aside)
         recipients.push({ node, ...given, queue: queueNames.member(node) })
     }
+    if (recipients.length < leaves.length) mail.copyAt(draft, messageId, peer)
     if (recipients.length > 0)
       await mail.hold(
         draft,
@@ -116,7 +117,6 @@ export class Forwards {
         },
         () => forward.acceptance,
       )
-    else await mail.cameBy(draft, messageId, peer)
     const key = knownKey(messageId)
     if (isNew) {
       draft.put(knownRecord, key, { acceptance: null, expires: core.expires })

@@ -1,7 +1,7 @@
 // What the relay holds for others: messages with their slices and bodies, and queues of what goes where.
 // Everything here writes into a draft; the committer makes it durable.
 
-import { concat, emptyBytes, u32, utf8 } from "../../protocol/bytes.ts"
+import { concat, emptyBytes, fromUtf8, u32, utf8 } from "../../protocol/bytes.ts"
 import type { Lane } from "../../protocol/envelope.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { Acceptance, AttachmentRef, ReceiptItem } from "../../protocol/link-messages.ts"
@@ -53,6 +53,13 @@ export function knownKey(messageId: Uint8Array): Uint8Array {
 function referenceKey(hash: Uint8Array, node: string, messageId: Uint8Array): Uint8Array {
   return recordKey("reference", hash, framed(node), messageId)
 }
+
+function copyKey(messageId: Uint8Array, relay: string): Uint8Array {
+  return recordKey("copy", messageId, utf8(relay))
+}
+
+/** More relays than a network has. */
+const copiesMax = 256
 
 /** All references of `node` to an attachment. */
 export function referencePrefix(hash: Uint8Array, node?: string): Uint8Array {
@@ -228,10 +235,19 @@ export class Mail {
     })
   }
 
-  /** What came from its sender comes by another relay too, which keeps its copy until it hears of the delivery. */
-  async cameBy(draft: Draft, messageId: Uint8Array, via: string): Promise<void> {
+  /** A relay brought what is held here already: it is to hear of the delivery, for it holds a copy. */
+  copyAt(draft: Draft, messageId: Uint8Array, relay: string): void {
+    draft.putBytes(copyKey(messageId, relay), emptyBytes)
+  }
+
+  /** The relays that hold a copy of a message that is held here: who forwarded it first, and who did since. */
+  async copiesOf(draft: Draft, messageId: Uint8Array): Promise<readonly string[]> {
     const record = await draft.get(messageRecord, messageKey(messageId))
-    if (record?.via === null) draft.put(messageRecord, messageKey(messageId), { ...record, via })
+    if (record === undefined) return []
+    const prefix = recordKey("copy", messageId)
+    const copies = await draft.range({ gte: prefix, lt: afterPrefix(prefix), limit: copiesMax })
+    const later = copies.map(({ key }) => fromUtf8(key.slice(prefix.length)))
+    return [...new Set([...(record.via === null ? [] : [record.via]), ...later])]
   }
 
   /** Takes a node out of the queue item that names it. */
@@ -283,6 +299,8 @@ export class Mail {
         unsettled: holding.unsettled - 1,
       })
     else {
+      for (const relay of await this.copiesOf(draft, messageId))
+        draft.delete(copyKey(messageId, relay))
       draft.delete(holdingKey(messageId))
       draft.delete(messageKey(messageId))
       draft.release(holding)

@@ -18,9 +18,9 @@ import type { SubmitFacts } from "./admit-submit.ts"
 import type { Committer } from "./committer.ts"
 import type { Draft } from "./draft.ts"
 import type { Logs } from "./logs.ts"
-import { type Mail, holdReads, messageKey } from "./mail.ts"
+import { type Mail, holdReads } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
-import { messageRecord, queueNames } from "./records.ts"
+import { queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
 import { factsOf, logStatement, statementReads } from "./statement-log.ts"
 
@@ -155,23 +155,21 @@ export class ReceiptDesk {
     plain: readonly PlainReceipt[],
   ): Promise<{ readonly told: Groups; readonly copies: Groups }> {
     const { routes } = this.#parts
-    const vias = new Map<ReceiptItem, string>()
+    const holders = new Map<ReceiptItem, readonly string[]>()
     for (const { item, receipt } of plain) {
       if (!isSettling(receipt) && receipt.step !== receiptSteps.fetched) continue
-      const record = await draft.get(messageRecord, messageKey(receipt.messageId))
-      if (record !== undefined && record.via !== null) vias.set(item, record.via)
+      holders.set(item, await this.#parts.mail.copiesOf(draft, receipt.messageId))
     }
     const told: Groups = new Map()
     const copies: Groups = new Map()
     for (const item of items) {
-      const via = vias.get(item)
-      if (via !== undefined && routes.leadsTo(via, item.to)) {
-        addTo(told, queueNames.forward(via), item)
-        continue
-      }
-      const queue = routes.evidenceQueueFor(item.to)
+      const relays = holders.get(item) ?? []
+      const first = relays.find((relay) => routes.leadsTo(relay, item.to))
+      const queue =
+        first === undefined ? routes.evidenceQueueFor(item.to) : queueNames.forward(first)
       if (queue !== undefined) addTo(told, queue, item)
-      if (via !== undefined) addTo(copies, queueNames.forward(via), item)
+      for (const relay of relays)
+        if (relay !== first) addTo(copies, queueNames.forward(relay), item)
     }
     return { told, copies }
   }

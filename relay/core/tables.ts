@@ -12,6 +12,7 @@ import { ChappeError } from "../../protocol/errors.ts"
 export const tables = {
   ready: "v", // marks a store that was created whole
   message: "m", // messageId → header, auth, acceptance: while recipients are unsettled
+  copy: "j", // messageId, relay → that relay brought what was held here already, and holds a copy too
   holding: "b", // messageId → where the body stands, how many recipients are unsettled
   slice: "s", // messageId, node → leaf and path, and the queue where it waits
   queue: "q", // queue, lane, position → item

@@ -366,6 +366,19 @@ describe("what a relay bends", () => {
     for (const again of receiptsIn(hub1)) expect(again).toEqual(first)
   })
 
+  test("what two relays bring at the same moment is receipted to both", async () => {
+    await jp.link(hub2)
+    await fr.send()
+    await settle()
+    const [queued] = hub1.mail
+    if (queued === undefined) throw new Error("nothing was submitted")
+    await Promise.all([hub1.tell("JP", queued.message), hub2.tell("JP", queued.message)])
+    await settle()
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+    expect(receiptsIn(hub1)).toHaveLength(1)
+    expect(receiptsIn(hub2)).toEqual(receiptsIn(hub1))
+  })
+
   test("messages in another order are shown in theirs", async () => {
     for (const subject of ["one", "two", "three"]) await fr.send({ subject })
     await settle()

@@ -7,7 +7,12 @@ import { zeroHash } from "../../protocol/chain.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import { decodeReceipt, receiptSteps } from "../../protocol/receipt.ts"
 import { memberStatuses } from "../../protocol/roster.ts"
-import { type DrainFacts, drainFacts } from "../../relay/operator-facts.ts"
+import {
+  type DrainFacts,
+  type RelayFacts,
+  drainFacts,
+  relayFacts,
+} from "../../relay/operator-facts.ts"
 import { systemClock } from "../../relay/adapters/system-clock.ts"
 import { relayLimits } from "../../relay/limits.ts"
 import type { RunningRelay } from "../../relay/start.ts"
@@ -68,6 +73,11 @@ function stepsAt(node: TestNode): readonly string[] {
         ...(ref === null ? [] : [new TextDecoder().decode(ref)]),
       ].join(" "),
     )
+}
+
+async function statusOf(hub: string): Promise<RelayFacts> {
+  const door = await RelayDoor.of(stage.place(hub).dir)
+  return door.ask({ method: "GET", path: "/status" }, relayFacts)
 }
 
 async function drain(hub: string, method: "POST" | "DELETE" = "POST"): Promise<DrainFacts> {
@@ -132,6 +142,42 @@ describe("four relays", { timeout: 120_000 }, () => {
     const node = await stage.node(world, name, relayOf(relays, "hub4"))
     expect(deliveriesOf(node)).toHaveLength(0)
     await node.delivery()
+  })
+
+  test("a message that two relays accepted and forwarded is let go by both once it is delivered", async () => {
+    const { world, relays } = await federation()
+    const sender = guestOf(world, "hub1")
+    const fr = await stage.node(world, sender, ...relays.values())
+    const name = guestOf(world, "hub3", [sender])
+    const submission = fr.seal("hub1", { to: [name], lane: 3 })
+    const { messageId } = submission.sealed
+    await fr.submit("hub1", submission)
+    // A flash goes to a second relay too, with a log statement for that one.
+    const { origin } = world.relay("hub2").trafficLog
+    const statement = fr.statement("envelope", origin, messageId, 1)
+    await fr.link("hub2").request(4, { ...submission.request, statement })
+    for (const hub of ["hub1", "hub2"])
+      await expect
+        .poll(
+          async () => (await statusOf(hub)).relays.find((one) => one.name === "hub3")?.inCustody,
+          {
+            timeout: 20_000,
+          },
+        )
+        .toMatchObject({ items: 1 })
+    const node = await stage.node(world, name, relayOf(relays, "hub3"))
+    await node.delivery()
+    const receipts = node.receipts("hub3", [{ messageId, to: sender }])
+    expect((await node.link("hub3").request(5, receipts)).name).toBe("accepted")
+    for (const hub of ["hub1", "hub2"])
+      await expect
+        .poll(
+          async () => (await statusOf(hub)).relays.find((one) => one.name === "hub3")?.inCustody,
+          {
+            timeout: 20_000,
+          },
+        )
+        .toMatchObject({ items: 0 })
   })
 
   test("a relay that the roster removes is left, and what waited for it goes elsewhere", async () => {
