@@ -49,6 +49,7 @@ import {
   rosterSign,
   rosterSuspend,
 } from "./commands/roster.ts"
+import { repair } from "./commands/repair.ts"
 import { completion, help, man, version } from "./commands/self.ts"
 import { send } from "./commands/send.ts"
 
@@ -105,6 +106,7 @@ export const commands: readonly Command[] = [
   officerAdd,
   officerRevoke,
   doctor,
+  repair,
   demo,
   help,
   man,

@@ -31,5 +31,6 @@ export const cliLimits = {
   labMembersMax: 64, // each node is a process of its own
   invitationSeconds: 1_209_600, // 14 d, as long as a letter may take
   diskFreeBytesMin: 1_000_000_000, // below this an attachment may not fit
+  repairBatch: 1_000, // records in one synced write while a database is made anew
   warnDays: 30, // keys and rosters are reported from here on
 } as const

@@ -502,7 +502,7 @@ const table = {
     500,
     1,
     "a stored file is damaged or missing",
-    "keep the disk as it is; docs/operator.md says how to go on",
+    "stop it and run `chappe repair --dir DIR`: it says what is lost, and goes on without",
   ],
   "newer-format": [
     409,

@@ -261,3 +261,19 @@ function* blockEntries(
     yield { key, value: block.slice(keyEnd, at) }
   }
 }
+const internalBytes = 8
+
+/** The entries of a table's data block. */
+export function* tableEntries(block: Uint8Array): Generator<LevelEntry> {
+  for (const { key, value } of blockEntries(block)) {
+    const own = key.length - internalBytes
+    if (own < 0) return
+    // The kind of the change, then its number.
+    const isPut = key[own] === 1
+    yield {
+      key: key.slice(0, own),
+      sequence: little(key, own + 1, 7),
+      value: isPut ? value : undefined,
+    }
+  }
+}

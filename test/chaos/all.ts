@@ -11,6 +11,7 @@ import { model } from "./model.ts"
 import { partitions } from "./partitions.ts"
 import { powerCut } from "./power-cut.ts"
 import { revocation } from "./revocation.ts"
+import { storageErrors } from "./storage-errors.ts"
 
 export const all: readonly Chaos[] = [
   model,
@@ -23,4 +24,5 @@ export const all: readonly Chaos[] = [
   powerCut,
   hostile,
   malformed,
+  storageErrors,
 ]
