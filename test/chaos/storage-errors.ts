@@ -52,7 +52,7 @@ export const storageErrors: Chaos = {
   name: "storage-errors",
   says: "EIO or ENOSPC at one of the first 200 sync and write calls of a node or relay: it says so and ends, 0 acknowledged lost",
   unit: "trials",
-  sizes: { brief: 8, ci: 40, long: 1_200 },
+  sizes: { brief: 6, ci: 40, long: 1_200 },
   unavailable,
   async run({ count, seed, say }) {
     const random = prng(seed)

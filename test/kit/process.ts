@@ -42,11 +42,8 @@ export class OneProcess {
 
   async stop(): Promise<End> {
     this.child.kill("SIGTERM")
-    return this.ended
-  }
-
-  async kill(): Promise<End> {
-    this.child.kill("SIGKILL")
+    // A tracer takes no signals; what it traces ends when nobody holds its stdin any more.
+    this.child.stdin?.end()
     return this.ended
   }
 }
