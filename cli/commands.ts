@@ -35,6 +35,7 @@ import { nodeStart, relayStart } from "./commands/process-start.ts"
 import { relayDrain } from "./commands/relay-drain.ts"
 import { relayInstall } from "./commands/relay-install.ts"
 import { relayMove } from "./commands/relay-move.ts"
+import { relayNewLogs } from "./commands/relay-new-logs.ts"
 import { relayInit } from "./commands/relay-init.ts"
 import { relayProbe } from "./commands/relay-probe.ts"
 import { relayStatus, relayWhy } from "./commands/relay-status.ts"
@@ -90,6 +91,7 @@ export const commands: readonly Command[] = [
   relayDrain,
   relayInstall,
   relayMove,
+  relayNewLogs,
   nodeStart,
   nodeStandby,
   nodeTakeover,

@@ -2,34 +2,21 @@
 
 import { join, resolve } from "node:path"
 import { encodeDirectoryBundle } from "../../protocol/directory-bundle.ts"
-import { ChappeError } from "../../protocol/errors.ts"
-import { type TrustedRelay, formatTrustFile } from "../../protocol/trust-file.ts"
+import { formatTrustFile } from "../../protocol/trust-file.ts"
 import { readRelayConfig } from "../../relay/config.ts"
 import { addressStatements } from "../ceremony/relay-address.ts"
+import { requireStopped, tellOthers } from "../ceremony/relay-change.ts"
 import { httpsCertificateFor } from "../ceremony/relay-founding.ts"
 import { withListeners } from "../ceremony/relay-listeners.ts"
 import type { Command } from "../command.ts"
 import { directoryIn } from "../doctor/directory-checks.ts"
 import { cliLimits } from "../limits.ts"
 import { readText, replaceFile } from "../private-files.ts"
-import { postStatement, readTrust } from "../relay-client.ts"
-import { RelayDoor } from "../relay-door.ts"
+import { readTrust } from "../relay-client.ts"
 import { openKeys } from "../secret.ts"
 import { type World, nowSeconds } from "../world.ts"
 
 const ports = { min: 1, max: 65_535 } as const
-
-/** Refused: `locked` while its process runs here. */
-async function requireStopped(dir: string): Promise<void> {
-  const door = await RelayDoor.of(dir)
-  try {
-    await door.text({ method: "GET", path: "/metrics" })
-  } catch (error) {
-    if (error instanceof ChappeError && error.code === "relay-down") return
-    throw error
-  }
-  throw new ChappeError("locked", `a process runs in ${dir}`)
-}
 
 export const relayMove: Command = {
   name: "relay move",
@@ -115,23 +102,4 @@ async function newCertificate(
   await replaceFile(place.files.key, keyPem)
   await replaceFile(place.files.certificate, certPem)
   return certPem
-}
-
-/** The other relays that took all of it; they pass it on. */
-async function tellOthers(
-  world: World,
-  others: readonly TrustedRelay[],
-  statements: readonly Uint8Array[],
-): Promise<readonly string[]> {
-  const told: string[] = []
-  for (const relay of others) {
-    try {
-      for (const statement of statements) await postStatement(relay, "chain", statement)
-      told.push(relay.name)
-    } catch (error) {
-      if (!(error instanceof ChappeError)) throw error
-      world.output.say(`${relay.name}: ${error.message}`)
-    }
-  }
-  return told
 }

@@ -146,7 +146,7 @@ export class RelayRequests {
     link: RelayLink,
     { opened, note }: NonNullable<Awaited<ReturnType<Witness["cosign"]>>["checkpoint"]>,
   ): void {
-    const isDirectory = opened.origin === `${link.relay}/directory`
+    const isDirectory = opened.origin.startsWith(`${link.relay}/directory`)
     const task = isDirectory
       ? this.#follower.refresh(link).then(() => this.#follower.confirmCheckpoint(opened, note))
       : this.#proofs.fetch(link, opened, note)

@@ -191,7 +191,9 @@ export async function openRelayCore(
       keeping.cosigned(publisher, witness)
     },
   })
-  const prefixOf = (origin: string): string => origin.slice(name.length + 1)
+  // The directory log has one place, whatever its number: the log before it went with its disk.
+  const prefixOf = (origin: string): string =>
+    origin.slice(name.length + 1).replace(/^directory\.\d+$/u, "directory")
   const keeping = await LogKeeping.open({
     logs,
     keyring,
@@ -427,7 +429,7 @@ export async function openRelayCore(
     overview,
     linkParts,
     logAt: async (prefix) => {
-      const origin = `${name}/${prefix}`
+      const origin = prefix === "directory" ? logs.directory.own.origin : `${name}/${prefix}`
       const current = logOf(origin)
       if (current !== undefined || directory.log(origin) === undefined) return current
       // A shard of an earlier year: its files are all there is to know.

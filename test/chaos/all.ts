@@ -4,6 +4,7 @@ import { bitRot } from "./bit-rot.ts"
 import { bugs } from "./bugs.ts"
 import type { Chaos } from "./chaos.ts"
 import { clocks } from "./clocks.ts"
+import { diskLoss } from "./disk-loss.ts"
 import { hostile } from "./hostile.ts"
 import { kills } from "./kills.ts"
 import { malformed } from "./malformed.ts"
@@ -20,6 +21,7 @@ export const all: readonly Chaos[] = [
   partitions,
   revocation,
   clocks,
+  diskLoss,
   bitRot,
   powerCut,
   hostile,

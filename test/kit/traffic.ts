@@ -18,6 +18,8 @@ export type Desks = { readonly api: (member: string) => NodeApi }
 
 export type TrafficPlan = {
   readonly members: readonly string[]
+  /** Who sends; every member unless told. */
+  readonly senders?: readonly string[]
   readonly messages: number
   readonly seed: number
   /** Tells the messages of several calls apart. */
@@ -32,9 +34,10 @@ export function digestOf(subject: string): string {
 
 /** Every member sends its share, in order, each message once; resolves when all were answered. */
 export async function sendAll(desks: Desks, plan: TrafficPlan): Promise<readonly Submitted[]> {
-  const each = Math.ceil(plan.messages / plan.members.length)
+  const { senders = plan.members } = plan
+  const each = Math.ceil(plan.messages / senders.length)
   const histories = await Promise.all(
-    plan.members.map((member, i) => sendFrom(desks, plan, member, each, plan.seed + i)),
+    senders.map((member, i) => sendFrom(desks, plan, member, each, plan.seed + i)),
   )
   return histories.flat()
 }
