@@ -7,7 +7,7 @@ import { chappe, chappeJson } from "../kit/command.ts"
 import { type Submitted, isFaultless } from "../kit/judge.ts"
 import { prng } from "../kit/mutate.ts"
 import { ProcessLab } from "../kit/process-lab.ts"
-import { judgeAll, sendAll } from "../kit/traffic.ts"
+import { Arrivals, judgeAll, sendAll } from "../kit/traffic.ts"
 import { type Chaos, availableEverywhere } from "./chaos.ts"
 
 const messagesPerLoss = 120
@@ -21,6 +21,23 @@ async function loseDisk(lab: ProcessLab, relay: string): Promise<void> {
   const root = join(lab.dir, "roots", `${relay}.key`)
   await chappeJson(["relay", "new-logs", "--dir", dir, "--root", root])
   await lab.start(relay)
+}
+
+/** Everybody has a key to seal with for who will be away: else mail for it waits unsealed. */
+async function reach(lab: ProcessLab, senders: readonly string[]): Promise<readonly Submitted[]> {
+  const sent = await Promise.all(
+    senders.map((sender) =>
+      sendAll(lab, {
+        members: [sender, away],
+        senders: [sender],
+        messages: 1,
+        seed: 0,
+        round: "reach",
+      }),
+    ),
+  )
+  await new Arrivals(lab, [away]).all(sent.flat())
+  return sent.flat()
 }
 
 /** Whether an auditor finds the new logs to be what they say. */
@@ -44,7 +61,7 @@ export const diskLoss: Chaos = {
       const random = prng(seed)
       const { members, relays } = lab
       const senders = members.filter((member) => member !== away)
-      const submitted: Submitted[] = []
+      const submitted: Submitted[] = [...(await reach(lab, senders))]
       let badAudits = 0
       for (let i = 0; i < count; i++) {
         const relay = random.pick(relays)
