@@ -11,6 +11,7 @@ import { malformed } from "./malformed.ts"
 import { model } from "./model.ts"
 import { partitions } from "./partitions.ts"
 import { powerCut } from "./power-cut.ts"
+import { restore } from "./restore.ts"
 import { revocation } from "./revocation.ts"
 import { storageErrors } from "./storage-errors.ts"
 
@@ -24,6 +25,7 @@ export const all: readonly Chaos[] = [
   diskLoss,
   bitRot,
   powerCut,
+  restore,
   hostile,
   malformed,
   storageErrors,

@@ -17,6 +17,8 @@ export type Shown = {
   readonly id: string
   readonly from: string
   readonly lane: string
+  /** Of its sender's node; 1 where nothing is said. */
+  readonly incarnation?: number
   readonly seq: number
   readonly digest: string
 }
@@ -77,7 +79,7 @@ export function judge(
     const numbers = new Map<string, Set<number>>()
     for (const message of inbox) {
       const key = keyOf(message.from, message.id)
-      const channel = `${message.from} ${message.lane}`
+      const channel = `${message.from} ${message.incarnation ?? 1} ${message.lane}`
       numbers.set(channel, (numbers.get(channel) ?? new Set()).add(message.seq))
       const found = known.get(key)
       if (found === undefined) {

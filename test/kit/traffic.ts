@@ -162,6 +162,7 @@ function shownOf(message: Json): Shown {
     id: String(message["id"]),
     from: String(message["from"]),
     lane: String(message["precedence"]),
+    incarnation: Number(channel["incarnation"]),
     seq: Number(channel["seq"]),
     digest: digestOf(String(message["subject"])),
   }
