@@ -39,6 +39,14 @@ export const bugs: readonly Bug[] = [
     tests: ["test/unit/relay.test.ts"],
   },
   {
+    name: "node-forgets-messages",
+    breaks: "a message that comes twice is answered by its stored receipt and is no fork",
+    file: "node/core/inbox.ts",
+    find: "if (known === undefined) return false",
+    replace: "if (known !== null) return false",
+    tests: ["test/unit/node-mail.test.ts"],
+  },
+  {
     name: "recipients-not-bound",
     breaks: "nobody hands on an officer's words to a member that the officer did not name",
     file: "keys/open-envelope.ts",

@@ -364,6 +364,7 @@ describe("what a relay bends", () => {
     await settle()
     expect(await jp.subjects()).toEqual(["Vehicle"])
     for (const again of receiptsIn(hub1)) expect(again).toEqual(first)
+    expect(jp.core.alarms.list().map(({ kind }) => kind)).not.toContain("channel-fork")
   })
 
   test("what two relays bring at the same moment is receipted to both", async () => {
