@@ -173,6 +173,19 @@ describe("a node", () => {
     expect(fr.core.alarms.list()).toEqual([])
   })
 
+  test("knows at once that its own clock jumped, and that it is right again, while its links stay", async () => {
+    await fr.link(hub1)
+    await fr.link(new RelayDouble("hub2", world, () => clock.seconds()))
+    const right = clock.seconds.bind(clock)
+    clock.seconds = () => right() + 400 * 86_400
+    expect(fr.core.clock.isOff).toBe(true)
+    expect(fr.core.clock.now()).toBe(right())
+    clock.move(60)
+    expect(fr.core.clock.now()).toBe(right())
+    clock.seconds = right
+    expect(fr.core.clock.isOff).toBe(false)
+  })
+
   test("publishes prekeys four weeks ahead, once, and hands out only what its chain names", async () => {
     await fr.link(hub1)
     const last = (): number =>

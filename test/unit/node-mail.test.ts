@@ -2,6 +2,7 @@
 
 import { beforeEach, describe, expect, test } from "vitest"
 import { tick } from "../../node/core/node-core.ts"
+import { ChappeError } from "../../protocol/errors.ts"
 import { overall } from "../../node/core/ladder.ts"
 import { traceOf } from "../../node/core/views.ts"
 import type { PlannedFailure } from "../../node/adapters/memory-record-store.ts"
@@ -119,6 +120,26 @@ describe("a message", () => {
     await settle()
     await hub1.deliver()
     expect(await jp.subjects()).toEqual(["Later"])
+  })
+
+  test("that waits for a key is not overtaken by a later one of its channel", async () => {
+    const { kemKeys } = fr.core
+    const choose = kemKeys.choose.bind(kemKeys)
+    kemKeys.choose = async (member) => {
+      throw new ChappeError("no-prekey", member)
+    }
+    const first = await fr.send({ subject: "First" })
+    const second = await fr.send({ subject: "Second" })
+    kemKeys.choose = choose
+    const third = await fr.send({ subject: "Third" })
+    const other = await fr.send({ subject: "Other lane", lane: 1 })
+    for (const { id } of [first, second, third]) expect(await stateOf(fr, id)).toBe("queued")
+    await fr.core.outbox.seal(first.number)
+    await settle()
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual(["Other lane", "First", "Second", "Third"])
+    for (const { id } of [first, second, third, other])
+      expect(await stateOf(fr, id)).toBe("custody")
   })
 
   test("goes through the next relay with the same bytes when an answer is late", async () => {
