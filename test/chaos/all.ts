@@ -13,11 +13,13 @@ import { partitions } from "./partitions.ts"
 import { powerCut } from "./power-cut.ts"
 import { restore } from "./restore.ts"
 import { revocation } from "./revocation.ts"
+import { sim } from "./sim.ts"
 import { storageErrors } from "./storage-errors.ts"
 
 export const all: readonly Chaos[] = [
   model,
   bugs,
+  sim,
   kills,
   partitions,
   revocation,
