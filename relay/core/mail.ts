@@ -188,7 +188,10 @@ export class Mail {
     const { messageId, lane, isNew } = held
     const before = isNew ? undefined : await draft.get(holdingRecord, holdingKey(messageId))
     const old = isNew ? undefined : await draft.get(messageRecord, messageKey(messageId))
-    const via = old?.via ?? held.via
+    // What the sender gave here itself is this relay's own from now on: only that can be forwarded.
+    const isOwn = held.via === null
+    const via = isOwn || old === undefined ? held.via : old.via
+    if (isOwn && typeof old?.via === "string") this.copyAt(draft, messageId, old.via)
     const byQueue = new Map<string, HeldRecipient[]>()
     for (const recipient of held.recipients)
       byQueue.set(recipient.queue, [...(byQueue.get(recipient.queue) ?? []), recipient])
@@ -229,7 +232,7 @@ export class Mail {
         auth,
         attachments,
         via,
-        acceptance: old?.acceptance ?? acceptance(sealed),
+        acceptance: isOwn ? acceptance(sealed) : (old?.acceptance ?? acceptance(sealed)),
       }
       draft.put(messageRecord, messageKey(messageId), record)
     })

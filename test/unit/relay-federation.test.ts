@@ -180,6 +180,26 @@ describe("four relays", { timeout: 120_000 }, () => {
         .toMatchObject({ items: 0 })
   })
 
+  test("what came from another relay and then from its sender is forwarded as this relay's own", async () => {
+    const { world, relays } = await federation()
+    const sender = guestOf(world, "hub1")
+    const fr = await stage.node(world, sender, ...relays.values())
+    const here = guestOf(world, "hub2", [sender])
+    const there = guestOf(world, "hub3", [sender, here])
+    const submission = fr.seal("hub1", { to: [here, there], lane: 3 })
+    await fr.submit("hub1", submission)
+    await expect.poll(() => stepsAt(fr), { timeout: 20_000 }).toContain(`custody hub2 ${here}`)
+    const { origin } = world.relay("hub2").trafficLog
+    const statement = fr.statement("envelope", origin, submission.sealed.messageId, 1)
+    await fr.link("hub2").request(4, { ...submission.request, statement })
+    await expect
+      .poll(
+        async () => (await statusOf("hub2")).relays.find((one) => one.name === "hub3")?.inCustody,
+        { timeout: 20_000 },
+      )
+      .toMatchObject({ items: 1 })
+  })
+
   test("a relay that the roster removes is left, and what waited for it goes elsewhere", async () => {
     const { world, relays } = await federation()
     const sender = guestOf(world, "hub1")
