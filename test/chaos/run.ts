@@ -1,4 +1,4 @@
-// `npm run chaos -- NAME|all [--brief|--long] [--count N] [--seed S]`: runs one kind of chaos, or all one
+// `npm run chaos -- NAME…|all [--brief|--long] [--count N] [--seed S]`: runs one kind of chaos, or all one
 // after another, and ends with a table, and a TAP line each in dist/test/chaos.tap. Exits with 1 when one fails.
 
 import { mkdirSync, writeFileSync } from "node:fs"
@@ -21,8 +21,7 @@ const { values, positionals } = parseArgs({
     seed: { type: "string", default: "7" },
   },
 })
-const [name] = positionals
-const chosen = all.filter((one) => name === "all" || one.name === name)
+const chosen = all.filter(({ name }) => positionals.includes("all") || positionals.includes(name))
 
 function told(figures: ChaosResult["figures"]): string {
   return Object.entries(figures)
