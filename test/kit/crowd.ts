@@ -70,6 +70,11 @@ export class Crowd {
     return this.#ready(node, options).shift()
   }
 
+  /** A message that was not taken is the next again. */
+  giveBack(node: TestNode, submission: Submission, options: Partial<SealOptions> = {}): void {
+    this.#ready(node, options).unshift(submission)
+  }
+
   #ready(node: TestNode, { lane = 0 }: Partial<SealOptions>): Submission[] {
     const name = `${node.name} ${lane}`
     const ready = this.#sealed.get(name) ?? []
