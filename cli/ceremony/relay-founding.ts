@@ -34,29 +34,11 @@ export type NewRelay = {
   readonly trusted: TrustedRelay
 }
 
-/** A certificate of its own for the HTTPS listener of a relay that others reach by `host`. */
-export function httpsCertificateFor(
-  world: World,
-  name: string,
-  host: string,
-): { readonly certPem: string; readonly keyPem: string } {
-  const at = nowSeconds(world)
-  const isAddress = /^[\d.]+$|:/u.test(host)
-  return makeHttpsCertificate({
-    name,
-    // The relay's own machine asks for its health, whatever others call it.
-    dnsNames: [...new Set([...(isAddress ? [] : [host]), "localhost"])],
-    ipAddresses: [...new Set([...(isAddress ? [host] : []), "127.0.0.1"])],
-    serial: world.random(16),
-    notBefore: at - limits.clockSkewSecondsMax,
-    notAfter: at + cliLimits.certificateSeconds,
-  })
-}
-
 export function newRelay(world: World, place: RelayPlace): NewRelay {
   const at = nowSeconds(world)
   const { name, host } = place
   const url = `https://${host}:${place.httpsPort}`
+  const isAddress = /^[\d.]+$|:/u.test(host)
   const founded = foundRelay({
     name,
     links: [`wss://${host}:${place.linksPort}`],
@@ -65,7 +47,15 @@ export function newRelay(world: World, place: RelayPlace): NewRelay {
     at,
     random: world.random,
   })
-  const https = httpsCertificateFor(world, name, host)
+  const https = makeHttpsCertificate({
+    name,
+    // The relay's own machine asks for its health, whatever others call it.
+    dnsNames: [...new Set([...(isAddress ? [] : [host]), "localhost"])],
+    ipAddresses: [...new Set([...(isAddress ? [host] : []), "127.0.0.1"])],
+    serial: world.random(16),
+    notBefore: at - limits.clockSkewSecondsMax,
+    notAfter: at + cliLimits.certificateSeconds,
+  })
   return { place, founded, https, trusted: { name, url, certificate: https.certPem } }
 }
 

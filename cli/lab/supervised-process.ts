@@ -29,8 +29,6 @@ export type ProcessEvent =
       readonly pid: number
       readonly code: number | null
       readonly signal: string | null
-      /** What the process itself said before it ended. */
-      readonly error?: { readonly code: string; readonly message: string }
     }
 
 export type ProcessPlan = {
@@ -84,7 +82,6 @@ export class SupervisedProcess {
     if (stdin === null || stdout === null) throw new RangeError("a child without pipes")
     this.#child = child
     const startedMs = this.#nowMs()
-    let said: ChappeError | undefined
     let failure = new ChappeError("internal", `${role} ${name} ended before it was ready`)
     const patience = setTimeout(() => {
       failure = new ChappeError("internal", `${role} ${name} is not ready in time`)
@@ -93,12 +90,12 @@ export class SupervisedProcess {
     // The pipe breaks when the child dies: that is what it is for.
     stdin.on("error", () => undefined)
     onLines(stdout, (line) => {
-      const heard = saidBy(line)
-      if (heard instanceof ChappeError) failure = said = heard
-      if (typeof heard !== "string") return
+      const said = saidBy(line)
+      if (said instanceof ChappeError) failure = said
+      if (typeof said !== "string") return
       clearTimeout(patience)
       this.#everReady = true
-      this.#tell({ event: "process", name, role, pid: child.pid ?? 0, dir, url: heard })
+      this.#tell({ event: "process", name, role, pid: child.pid ?? 0, dir, url: said })
       ready()
     })
     child.once("error", (cause) => {
@@ -107,9 +104,7 @@ export class SupervisedProcess {
     child.once("close", (code, signal) => {
       clearTimeout(patience)
       this.#child = undefined
-      const error = said && { code: said.code, message: said.message }
-      const ended = { name, role, pid: child.pid ?? 0, code, signal, ...(error && { error }) }
-      this.#tell({ event: "exit", ...ended })
+      this.#tell({ event: "exit", name, role, pid: child.pid ?? 0, code, signal })
       failed(failure)
       if (this.#stopping || !this.#plan.restart || !this.#everReady) return
       this.#startAgain(this.#nowMs() - startedMs)

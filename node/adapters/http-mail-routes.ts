@@ -9,9 +9,8 @@ import { precedences } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { Attachments } from "../core/attachments.ts"
-import type { Correspondence, Idempotency } from "../core/correspondence.ts"
+import type { Correspondence } from "../core/correspondence.ts"
 import type { CustodyWait } from "../core/custody-wait.ts"
-import type { Escalations } from "../core/escalations.ts"
 import { jsonOf, valueOfJson } from "../core/form-value.ts"
 import type { Inbox } from "../core/inbox.ts"
 import type { InboxItem } from "../core/inbox-records.ts"
@@ -21,9 +20,7 @@ import type { OutboxItem } from "../core/outbox-records.ts"
 import { type Session, type Sessions, requireCapability } from "../core/sessions.ts"
 import {
   type Sources,
-  escalationView,
   evidenceFileOf,
-  gapView,
   inboxView,
   outboxView,
   sentMessageView,
@@ -36,7 +33,6 @@ import {
   attachmentParams,
   attachmentQuery,
   emptyBody,
-  escalationsQuery,
   evidenceQuery,
   inboxQuery,
   messageBody,
@@ -55,7 +51,6 @@ export type MailParts = {
   readonly journal: Journal
   readonly inbox: Inbox
   readonly outbox: Outbox
-  readonly escalations: Escalations
   readonly attachments: Attachments
   readonly correspondence: Correspondence
   readonly custody: CustodyWait
@@ -127,7 +122,10 @@ function writingRoutes(server: HttpServer, parts: MailParts): void {
         yourRef: body.yourRef,
         expiresSeconds: body.expiresSeconds ?? limits.lifetimeSecondsMax,
         label: body.label,
-        idempotency: idempotencyOf("send", body),
+        idempotency:
+          body.idempotencyKey === undefined
+            ? undefined
+            : { key: body.idempotencyKey, request: sha256(utf8(requestText(body))) },
       })
       return sentView(await custody.wait(item))
     },
@@ -135,18 +133,11 @@ function writingRoutes(server: HttpServer, parts: MailParts): void {
 }
 
 /** What makes two requests the same: everything but the uploads' ids, which a repetition has anew. */
-function idempotencyOf(
-  action: string,
-  body: { readonly idempotencyKey?: string | undefined },
-): Idempotency | undefined {
-  const { idempotencyKey: key } = body
-  if (key === undefined) return undefined
-  // Keys of messages were hashed without their action, and still are.
-  const said = action === "send" ? { ...body, attachments: undefined } : { ...body, action }
-  return { key, request: sha256(utf8(JSON.stringify(said))) }
+function requestText(body: object): string {
+  return JSON.stringify({ ...body, attachments: undefined })
 }
 
-export async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array> {
+async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array> {
   for await (const piece of body) if (piece instanceof Uint8Array) yield piece
 }
 
@@ -163,7 +154,7 @@ function readingRoutes(server: HttpServer, parts: MailParts): void {
         messages.push(item)
         if (messages.length === limit) break
       }
-    return { messages: messages.map(inboxView), missing: inbox.gaps.map(gapView) }
+    return { messages: messages.map(inboxView) }
   })
 
   server.get(
@@ -240,9 +231,7 @@ function actingRoutes(server: HttpServer, parts: MailParts): void {
       const session = sessionOf(sessions, request)
       const item = await requireReceived(inbox, request.params.id)
       await record(journal, request, session, "publish", request.params.id)
-      const { exclude = [] } = request.body
-      const idempotency = idempotencyOf(`publish ${request.params.id}`, request.body)
-      const published = await correspondence.publish(session, item, { exclude, idempotency })
+      const published = await correspondence.publish(session, item, request.body.exclude ?? [])
       return sentView(await custody.wait(published))
     },
   )
@@ -256,9 +245,7 @@ function actingRoutes(server: HttpServer, parts: MailParts): void {
       const session = sessionOf(sessions, request)
       const item = await requireReceived(inbox, request.params.id)
       await record(journal, request, session, "reply", request.params.id)
-      const { text } = request.body
-      const idempotency = idempotencyOf(`reply ${request.params.id}`, request.body)
-      const answer = await correspondence.reply(session, item, { text, idempotency })
+      const answer = await correspondence.reply(session, item, request.body.text)
       return sentView(await custody.wait(answer))
     },
   )
@@ -287,20 +274,13 @@ function actingRoutes(server: HttpServer, parts: MailParts): void {
 }
 
 function outboxRoutes(server: HttpServer, parts: MailParts): void {
-  const { sessions, journal, outbox, escalations, sources } = parts
+  const { sessions, journal, outbox, sources } = parts
   server.get("/v1/outbox", { schema: { querystring: pageQuery } }, async (request) => {
     const session = sessionOf(sessions, request)
     requireCapability(session, "read/case")
     await record(journal, request, session, "outbox", "")
     const items = await outbox.list(request.query.limit ?? nodeLimits.inboxPageMax)
     return { messages: items.map(outboxView) }
-  })
-  server.get("/v1/escalations", { schema: { querystring: escalationsQuery } }, async (request) => {
-    const session = sessionOf(sessions, request)
-    requireCapability(session, "read/case")
-    await record(journal, request, session, "escalations", "")
-    const found = await escalations.list(request.query.all ?? false)
-    return { escalations: found.map(escalationView) }
   })
   server.get("/v1/messages/:id/trace", { schema: { params: messageParams } }, async (request) => {
     const session = sessionOf(sessions, request)

@@ -47,9 +47,6 @@ export const messageTypes = {
 } as const satisfies Record<string, ContentType>
 export type MessageType = keyof typeof messageTypes
 
-/** The key and a hash of the request as it came. */
-export type Idempotency = { readonly key: string; readonly request: Uint8Array }
-
 export type SendRequest = {
   readonly type: MessageType
   readonly to: readonly string[]
@@ -63,7 +60,8 @@ export type SendRequest = {
   readonly yourRef: string | undefined
   readonly expiresSeconds: number
   readonly label: Label | undefined
-  readonly idempotency: Idempotency | undefined
+  /** The key and a hash of the request as it came. */
+  readonly idempotency: { readonly key: string; readonly request: Uint8Array } | undefined
 }
 
 const defaultLabel: Label = { classification: "OFFICIAL", handling: "H0" }
@@ -74,7 +72,7 @@ type NewContent = {
   readonly members: readonly string[]
   readonly lane: Lane
   readonly expiresSeconds: number
-  readonly idempotency: Idempotency | undefined
+  readonly idempotency: SendRequest["idempotency"]
 }
 
 /** A message as it was opened for a reader. */
@@ -130,8 +128,10 @@ export class Correspondence {
    */
   async send(session: Session, request: SendRequest): Promise<OutboxItem> {
     const { idempotency } = request
-    const before = await this.#before(idempotency)
-    if (before !== undefined) return before
+    if (idempotency !== undefined) {
+      const before = await this.#outbox.known(idempotency.key, idempotency.request)
+      if (before !== undefined) return before
+    }
     const type = messageTypes[request.type]
     const { to, info } = this.#addressees(request)
     const attachments: Attachment[] = []
@@ -166,15 +166,9 @@ export class Correspondence {
   async publish(
     session: Session,
     item: InboxItem,
-    request: {
-      readonly exclude: readonly string[]
-      readonly idempotency?: Idempotency | undefined
-    },
+    exclude: readonly string[],
   ): Promise<OutboxItem> {
     requireCapability(session, "desk/decide")
-    const { exclude, idempotency } = request
-    const before = await this.#before(idempotency)
-    if (before !== undefined) return before
     const { content, document, mail } = await this.show(item)
     if (content.type !== "notice/request")
       throw new ChappeError("not-ready", "only a notice that was requested can be published")
@@ -206,27 +200,13 @@ export class Correspondence {
       members,
       lane: header.core.precedence,
       expiresSeconds: limits.lifetimeSecondsMax,
-      idempotency,
+      idempotency: undefined,
     })
   }
 
-  /** What the same request made before. Refused: `idempotency-key`. */
-  async #before(idempotency: Idempotency | undefined): Promise<OutboxItem | undefined> {
-    return idempotency === undefined
-      ? undefined
-      : await this.#outbox.known(idempotency.key, idempotency.request)
-  }
-
   /** Answers a message to its sender; its ladder shows ANSWERED. */
-  async reply(
-    session: Session,
-    item: InboxItem,
-    request: { readonly text: string; readonly idempotency?: Idempotency | undefined },
-  ): Promise<OutboxItem> {
+  async reply(session: Session, item: InboxItem, text: string): Promise<OutboxItem> {
     requireCapability(session, "take/charge")
-    const { text, idempotency } = request
-    const before = await this.#before(idempotency)
-    if (before !== undefined && item.state === "answered") return before
     const { document } = await this.show(item)
     const prefixed = document.subject.startsWith("Re: ") ? "" : "Re: "
     const subject = Array.from(`${prefixed}${document.subject}`).slice(0, 150).join("")
@@ -248,7 +228,7 @@ export class Correspondence {
       members: [item.from],
       lane: item.lane,
       expiresSeconds: limits.lifetimeSecondsMax,
-      idempotency,
+      idempotency: undefined,
     })
     const receipt = { step: "answered", reason: null, ref: answer.id } as const
     await this.#inbox.advance(item, "answered", { ...receipt, by: session.officer.officer })
@@ -385,21 +365,10 @@ export class Correspondence {
       throw new ChappeError("not-found", "the message has no such attachment")
     const state = await this.#files.state(found.hash)
     if (state.kind !== "whole") {
-      await this.#download(item, found)
+      await this.#bodies.download({ hash: found.hash, length: found.cipherLength })
       await this.#inbox.fetched(item, found.hash)
     }
     return found
-  }
-
-  /** What no relay gives is asked for from the sender; it can be fetched when it has come. */
-  async #download(item: InboxItem, { hash, cipherLength }: Attachment): Promise<void> {
-    try {
-      await this.#bodies.download({ hash, length: cipherLength })
-    } catch (cause) {
-      if (cause instanceof ChappeError && cause.code === "attachments-missing")
-        this.#inbox.wantBody(item, hash)
-      throw cause
-    }
   }
 
   /** The plaintext of an attachment, as a stream. */

@@ -2,21 +2,20 @@
 //
 // An own clock that is far off holds everything: nothing is sent, taken in, expired or erased by it.
 
-import { type ClockReading, HeardTimes, isClockOff } from "../../protocol/network-time.ts"
+import { clockOffset, isClockOff } from "../../protocol/network-time.ts"
 import type { Clock } from "./ports.ts"
 
 export class NetworkClock {
   readonly #clock: Clock
-  readonly #times: HeardTimes
+  readonly #offsets = new Map<string, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
-    this.#times = new HeardTimes(this.#reading())
   }
 
   /** A relay's HELLO said this time just now. */
   heard(relay: string, at: number): void {
-    this.#times.heard(relay, at, this.#reading())
+    this.#offsets.set(relay, at - this.#clock.seconds())
   }
 
   /** Network time, seconds since 1970. */
@@ -30,25 +29,16 @@ export class NetworkClock {
   }
 
   get offsetSeconds(): number {
-    return this.#times.offset(this.#reading())
+    return clockOffset([...this.#offsets.values()])
   }
 
   get isOff(): boolean {
     return isClockOff(this.offsetSeconds)
   }
 
-  /** By more than the tolerance, while this process ran. */
-  get hasJumped(): boolean {
-    return this.#times.hasJumped(this.#reading())
-  }
-
   /** For what cannot be undone: some relay was heard, and none disagrees with the own clock. */
   get isConfirmed(): boolean {
-    return this.#times.isConfirmed(this.#reading())
-  }
-
-  #reading(): ClockReading {
-    return { seconds: this.#clock.seconds(), monotonicMs: this.#clock.monotonicMs() }
+    return this.#offsets.size > 0 && ![...this.#offsets.values()].some(isClockOff)
   }
 
   monotonicMs(): number {

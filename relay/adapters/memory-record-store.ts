@@ -1,6 +1,6 @@
 // Records in memory, kept apart from the handle that reads them: `durable` is what a power cut leaves.
 
-import { emptyBytes, fromHex, toHex } from "../../protocol/bytes.ts"
+import { compareBytes, fromHex, toHex } from "../../protocol/bytes.ts"
 import type { RecordOp, RecordRange, RecordStore, StoredRecord } from "../core/ports.ts"
 import { MemoryDisk } from "./memory-disk.ts"
 
@@ -14,18 +14,16 @@ export function openMemoryRecordStore(
 ): RecordStore {
   const records = new Map(durable)
   const ordered = ({ gte, lt, limit, reverse = false }: RecordRange): readonly StoredRecord[] => {
-    // Hex has the order of the bytes.
-    const [from, to] = [toHex(gte), toHex(lt)]
-    const found = [...records.keys()].filter((key) => key >= from && key < to).toSorted()
-    return (reverse ? found.toReversed() : found).slice(0, limit).map((key) => ({
-      key: fromHex(key),
-      value: new Uint8Array(records.get(key) ?? emptyBytes),
-    }))
+    const found = [...records]
+      .map(([key, value]) => ({ key: fromHex(key), value: Uint8Array.from(value) }))
+      .filter(({ key }) => compareBytes(key, gte) >= 0 && compareBytes(key, lt) < 0)
+      .toSorted((a, b) => compareBytes(a.key, b.key))
+    return (reverse ? found.toReversed() : found).slice(0, limit)
   }
   return {
     async get(key) {
       const value = records.get(toHex(key))
-      return value === undefined ? undefined : new Uint8Array(value)
+      return value === undefined ? undefined : Uint8Array.from(value)
     },
     async range(range) {
       return ordered(range)
@@ -35,9 +33,6 @@ export function openMemoryRecordStore(
         for (const target of [records, durable]) for (const op of ops) apply(target, op)
       })
     },
-    async *verify() {
-      yield* []
-    },
     async close() {
       await disk.run("close", () => undefined)
     },
@@ -45,6 +40,6 @@ export function openMemoryRecordStore(
 }
 
 function apply(target: Map<string, Uint8Array>, op: RecordOp): void {
-  if (op.type === "put") target.set(toHex(op.key), new Uint8Array(op.value))
+  if (op.type === "put") target.set(toHex(op.key), Uint8Array.from(op.value))
   else target.delete(toHex(op.key))
 }

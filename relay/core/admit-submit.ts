@@ -192,8 +192,6 @@ export function judgeLogStatement(
 /** Codes after which sending the same bytes again can help: our view, our room, our clock. */
 const passing: readonly ErrorCode[] = [
   "busy",
-  "draining",
-  "not-linked",
   "clock",
   "too-early",
   "sender-key",

@@ -7,9 +7,6 @@ import { fileURLToPath } from "node:url"
 
 const main = fileURLToPath(new URL("../../cli/main.js", import.meta.url))
 
-/** How to start the command: the interpreter, then the script. */
-export const program: readonly string[] = [process.execPath, main]
-
 export type Json = Readonly<Record<string, unknown>>
 
 export type Outcome = {
@@ -20,8 +17,7 @@ export type Outcome = {
 }
 
 export function spawnChappe(args: readonly string[]): ChildProcess {
-  const [interpreter = "", ...script] = program
-  return spawn(interpreter, [...script, ...args], { stdio: ["pipe", "pipe", "pipe"] })
+  return spawn(process.execPath, [main, ...args], { stdio: ["pipe", "pipe", "pipe"] })
 }
 
 /** Runs a command to its end; `lines` are the JSON objects it printed. */

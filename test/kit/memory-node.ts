@@ -71,8 +71,7 @@ export class StillClock implements Clock {
   }
 }
 
-/** The member's keys in memory. */
-export function vaultOf(member: WorldMember): KeyVault {
+function vaultOf(member: WorldMember): KeyVault {
   const identity = {
     name: member.name,
     nodeKeys: [member.node],

@@ -59,7 +59,6 @@ describe("the command table", () => {
       "roster show",
       "roster add",
       "roster suspend",
-      "roster policy",
       "roster sign",
       "roster publish",
       "keys show",
