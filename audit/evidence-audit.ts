@@ -239,7 +239,7 @@ class EvidenceAudit {
     const root = batchRoot(sha256, auth, id, "message")
     const accepted = openAcceptance(this.#directory, item.acceptance, root)
     const { entry, place, origin, index } = accepted
-    const name = signerOf(receipt, accepted)
+    const name = signerOf(receipt, accepted, message.header.core.senderNode)
     this.#judgeEntry(accepted, name)
     const key = this.#directory.requireStationKey(name, receipt.keyId, place, entry.time)
     const signer = { name, keyId: receipt.keyId }
@@ -277,8 +277,17 @@ const nodeSteps: readonly ReceiptStep[] = [
   "erased",
 ]
 
-/** The station that signs a receipt: a relay for what it did itself, in its own log; else the recipient. */
-function signerOf({ by, step, recipientNode }: Receipt, accepted: AcceptedEntry): string {
+/**
+ * The station that signs a receipt: a relay for what it did itself, in its own log; the sender where it
+ * says that a deadline was missed; else the recipient.
+ */
+function signerOf(
+  { by, step, recipientNode }: Receipt,
+  accepted: AcceptedEntry,
+  sender: string,
+): string {
+  if (by === sender && stepName(step) === "undelivered" && accepted.entry.kind === "receipts")
+    return sender
   const byRelay = by !== null && isRelayName(by)
   const name = stepName(step)
   if (!(byRelay ? relaySteps : nodeSteps).includes(name))

@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto"
 import { Point } from "@noble/ed25519"
-import { equalBytes } from "../protocol/bytes.ts"
+import { equalBytes, toName } from "../protocol/bytes.ts"
 import { auditLimits } from "./limits.ts"
 
 const order = 2n ** 252n + 27742317777372353535851937790883648493n
@@ -16,7 +16,7 @@ const admitted = new Map<string, Point>()
 /** Step 1: canonical, on the curve, not of small order, in the prime-order subgroup. */
 function admittedPoint(publicKey: Uint8Array): Point | undefined {
   if (publicKey.length !== 32) return undefined
-  const name = String.fromCharCode(...publicKey)
+  const name = toName(publicKey)
   const known = admitted.get(name)
   if (known !== undefined) return known
   const point = decodePoint(publicKey)

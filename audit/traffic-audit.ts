@@ -8,7 +8,7 @@ import {
   batchPae,
   batchRoot,
 } from "../protocol/batch.ts"
-import { concat, equalBytes, toHex, u64 } from "../protocol/bytes.ts"
+import { concat, equalBytes, toHex, toName, u64 } from "../protocol/bytes.ts"
 import {
   type LogEntry,
   type SignedEntry,
@@ -166,7 +166,7 @@ export class TrafficAudit {
   }
 
   #judgeCommitment(commit: Uint8Array): void {
-    const name = String.fromCharCode(...commit)
+    const name = toName(commit)
     if (this.#commitments.has(name)) throw new ChappeError("seq-used", "a commitment is used twice")
     this.#commitments.add(name)
   }

@@ -1,6 +1,7 @@
 // Whatever was thrown, as an error of the closed table. Done once, at the edge of the process.
 
-import { ChappeError, type ErrorCode } from "../protocol/errors.ts"
+import { ChappeError, type ErrorCode, isErrorCode } from "../protocol/errors.ts"
+import { isJsonObject, parseJson, textField } from "./json.ts"
 
 const systemCodes: Readonly<Record<string, ErrorCode>> = {
   ENOENT: "file-unreadable",
@@ -45,4 +46,18 @@ export function asChappeError(thrown: unknown): ChappeError {
   }
   const path = pathOf(thrown)
   return new ChappeError(code, path === undefined ? name : `${path}: ${name}`, { cause: thrown })
+}
+
+/** What a node or relay answered over HTTP when it refused, as the same code here; `otherwise` for what says none. */
+export function answeredError(body: string, otherwise: ChappeError): ChappeError {
+  try {
+    const found = parseJson(body, "the answer")
+    const error = isJsonObject(found) ? found["error"] : undefined
+    const code = isJsonObject(error) ? textField(error, "code") : ""
+    const message = isJsonObject(error) ? textField(error, "message") : ""
+    if (isErrorCode(code)) return new ChappeError(code, message === "" ? undefined : message)
+  } catch (error) {
+    if (!(error instanceof ChappeError)) throw error
+  }
+  return otherwise
 }

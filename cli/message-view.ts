@@ -48,6 +48,32 @@ function precedenceText(output: Output, item: JsonObject): string {
   return precedence
 }
 
+/** A sender's numbers that have not come, a sentence without a full stop. */
+export function gapText(gap: JsonObject): string {
+  const first = numberField(gap, "first")
+  const last = numberField(gap, "last")
+  const numbers = first === last ? `number ${first} is` : `numbers ${first} to ${last} are`
+  const asked = numberField(gap, "asked")
+  const times = asked === 1 ? "once" : `${asked} times`
+  const since = formatTime(numberField(gap, "since"))
+  return `from ${shown(gap, "from")}, ${shown(gap, "precedence")}: ${numbers} missing since ${since}, asked for ${times}`
+}
+
+/** One missed deadline: who waits for whom, and what became of it. */
+export function escalationText(item: JsonObject): string {
+  const outcome = item["outcome"]
+  const end = isJsonObject(outcome)
+    ? `${shown(outcome, "step")} ${timeText(outcome, "at")}`
+    : "not delivered yet"
+  const relays = wordsField(item, "relays")
+  const where = relays.length === 0 ? "no relay has it" : `with ${relays.join(", ")}`
+  return [
+    `${shown(item, "precedence")} from ${shown(item, "from")} to ${shown(item, "recipient")}: ${end}`,
+    `  ${textField(item, "id")}  ${where}`,
+    `  written ${timeText(item, "created")}, due ${timeText(item, "deadline")}, expires ${timeText(item, "expires")}`,
+  ].join("\n")
+}
+
 /** Three lines: what needs to be seen first stands first. */
 export function inboxText(output: Output, item: JsonObject): string {
   const state = shown(item, "state")

@@ -4,10 +4,11 @@
 import { basename, join } from "node:path"
 import type { Readable } from "node:stream"
 import { toBase64, utf8 } from "../protocol/bytes.ts"
-import { ChappeError, isErrorCode } from "../protocol/errors.ts"
+import { ChappeError } from "../protocol/errors.ts"
 import { readFileStream, writeStream } from "./adapters/file-transfer.ts"
 import { type HttpAnswer, readAnswer, sendRequest } from "./adapters/http-request.ts"
 import type { Option } from "./command.ts"
+import { answeredError } from "./failure.ts"
 import type { Invocation } from "./invocation.ts"
 import { type Json, type JsonObject, isJsonObject, parseJson } from "./json.ts"
 import { cliLimits } from "./limits.ts"
@@ -16,6 +17,12 @@ import { passphraseOption, unlockFor } from "./secret.ts"
 import type { World } from "./world.ts"
 
 /** Options of every command that speaks to a node. */
+export const idempotencyOption: Option = {
+  name: "idempotency-key",
+  value: "K",
+  help: "the same key again is the same message: safe to repeat after a doubt",
+}
+
 export const nodeOptions: readonly Option[] = [
   { name: "node", value: "DIR", needed: true, help: "the node's folder", offers: "folders" },
   { name: "as", value: "OFFICER", help: "the officer who acts; duty unless told otherwise" },
@@ -110,6 +117,19 @@ export class NodeClient {
     }
   }
 
+  /** The body of an answer as it comes; whoever reads it checks that it is whole. */
+  async stream(path: string): Promise<Readable> {
+    const answer = await this.#send("GET", path, { timeoutMs: 0 })
+    if (answer.status >= 300) await this.#json(answer)
+    return answer.body
+  }
+
+  /** Sends a stream of bytes, and gives the answer. */
+  async postStream(path: string, body: Readable): Promise<JsonObject> {
+    const headers = { "content-type": "application/octet-stream" }
+    return await this.#json(await this.#send("POST", path, { body, headers, timeoutMs: 0 }))
+  }
+
   /** Streams a file whose size and hash are known. Its id at the node. */
   async upload({ path, mediaType, size, sha256 }: FileToSend): Promise<string> {
     const query = new URLSearchParams({
@@ -169,16 +189,16 @@ export class NodeClient {
   async #json(answer: HttpAnswer): Promise<JsonObject> {
     const bytes = await readAnswer(answer, cliLimits.responseBytesMax)
     if (answer.status < 300 && bytes.length === 0) return {}
-    const found = parseJson(new TextDecoder().decode(bytes), "the node's answer")
+    const text = new TextDecoder().decode(bytes)
+    if (answer.status >= 300)
+      throw answeredError(
+        text,
+        new ChappeError("internal", `the node answered with status ${answer.status}`),
+      )
+    const found = parseJson(text, "the node's answer")
     if (!isJsonObject(found))
       throw new ChappeError("internal", "the node's answer is not an object")
-    if (answer.status < 300) return found
-    const error = found["error"] ?? {}
-    const code = isJsonObject(error) ? error["code"] : undefined
-    const message = isJsonObject(error) ? error["message"] : undefined
-    throw typeof code === "string" && isErrorCode(code)
-      ? new ChappeError(code, typeof message === "string" ? message : undefined)
-      : new ChappeError("internal", `the node answered with status ${answer.status}`)
+    return found
   }
 }
 

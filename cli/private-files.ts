@@ -13,7 +13,7 @@ export async function readBytes(path: string, bytesMax: number): Promise<Uint8Ar
     const { size } = await stat(path)
     if (size > bytesMax)
       throw new ChappeError("size", `${path} has ${size} of at most ${bytesMax} bytes`)
-    return Uint8Array.from(await readFile(path))
+    return new Uint8Array(await readFile(path))
   } catch (error) {
     throw asChappeError(error)
   }

@@ -13,7 +13,7 @@ import { encodePostedStatement } from "../protocol/directory-bundle.ts"
 import type { StatementKind } from "../protocol/directory.ts"
 import { Directory } from "../protocol/directory.ts"
 import { readDirectoryTail } from "../protocol/directory-tail.ts"
-import { ChappeError, isErrorCode } from "../protocol/errors.ts"
+import { ChappeError } from "../protocol/errors.ts"
 import { limits } from "../protocol/limits.ts"
 import type { TrustAnchor } from "../protocol/roster.ts"
 import { parseNote } from "../protocol/signed-note.ts"
@@ -22,6 +22,7 @@ import { emptyRange } from "../protocol/tree.ts"
 import { type TrustFile, type TrustedRelay, parseTrustFile } from "../protocol/trust-file.ts"
 import { parseVerifierKey } from "../protocol/verifier-key.ts"
 import { readAnswer, sendRequest } from "./adapters/http-request.ts"
+import { answeredError } from "./failure.ts"
 import { cliLimits } from "./limits.ts"
 import { readText } from "./private-files.ts"
 import { openKeys } from "./secret.ts"
@@ -75,24 +76,6 @@ export async function readTrust(path: string): Promise<TrustFile> {
   return parseTrustFile(await readText(path, cliLimits.statementFileBytesMax))
 }
 
-/** What a relay answered when it refused, as the same code here. */
-function refusal(status: number, body: Uint8Array): ChappeError {
-  try {
-    const found: unknown = JSON.parse(new TextDecoder().decode(body))
-    if (typeof found === "object" && found !== null && "error" in found) {
-      const { error } = found
-      if (typeof error === "object" && error !== null && "code" in error) {
-        const code = String(error.code)
-        const message = "message" in error ? String(error.message) : undefined
-        if (isErrorCode(code)) return new ChappeError(code, message)
-      }
-    }
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  return new ChappeError("link-down", `the relay answered with status ${status}`)
-}
-
 async function exchange(
   relay: TrustedRelay,
   item: {
@@ -115,7 +98,11 @@ async function exchange(
     timeoutMs: cliLimits.requestMs,
   })
   const bytes = await readAnswer(answer, cliLimits.responseBytesMax)
-  if (answer.status >= 300) throw refusal(answer.status, bytes)
+  if (answer.status >= 300)
+    throw answeredError(
+      new TextDecoder().decode(bytes),
+      new ChappeError("link-down", `the relay answered with status ${answer.status}`),
+    )
   return bytes
 }
 

@@ -119,8 +119,36 @@ export async function writeKeysWithPassphrase(
   await writeNew(keyFile, await sealKeyFile({ entries, unlock, random: world.random }))
 }
 
-async function newPassphrase(world: World, keyFile: string): Promise<string> {
-  const first = await askPassphrase(world, `New passphrase of ${keyFile}:`)
+export const secretFileOption: Option = {
+  name: "secret-file",
+  value: "S",
+  help: "a file of 32 random bytes instead of a passphrase",
+  offers: "files",
+}
+
+/** What opens a file that is not a key file: named by an option, or a passphrase from a prompt. */
+export async function namedUnlock(
+  world: World,
+  from: {
+    readonly passphraseFile: string | undefined
+    readonly secretFile: string | undefined
+    readonly ask: string
+    /** Asked for twice. */
+    readonly isNew?: true
+  },
+): Promise<Unlock> {
+  const { passphraseFile, secretFile, ask, isNew } = from
+  if (secretFile !== undefined)
+    return { kind: "secret", secret: await readBytes(secretFile, cliLimits.secretFileBytesMax) }
+  if (passphraseFile !== undefined)
+    return { kind: "passphrase", passphrase: await passphraseIn(passphraseFile) }
+  const passphrase =
+    isNew === true ? await newPassphrase(world, ask) : await askPassphrase(world, ask)
+  return { kind: "passphrase", passphrase }
+}
+
+async function newPassphrase(world: World, file: string): Promise<string> {
+  const first = await askPassphrase(world, `New passphrase of ${file}:`)
   const second = await askPassphrase(world, "The same again:")
   if (first !== second) throw new ChappeError("passphrase", "the two passphrases differ")
   if (first === "") throw new ChappeError("passphrase", "an empty passphrase protects nothing")

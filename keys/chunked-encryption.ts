@@ -41,7 +41,7 @@ function derive({ key, context }: ChunkKey, salt: Uint8Array): Derived {
 
 /** `base XOR index`, 96-bit big-endian. */
 function chunkNonce(base: Uint8Array, index: number): Uint8Array {
-  const nonce = Uint8Array.from(base)
+  const nonce = new Uint8Array(base)
   const view = new DataView(nonce.buffer)
   view.setUint32(8, (view.getUint32(8) ^ index) >>> 0)
   return nonce

@@ -14,7 +14,7 @@ import {
   verify as equationHolds,
 } from "node:crypto"
 import { Point } from "@noble/ed25519"
-import { concat, equalBytes, fromHex, toBase64 } from "../protocol/bytes.ts"
+import { concat, equalBytes, fromHex, toBase64, toName } from "../protocol/bytes.ts"
 import { keyLimits } from "./limits.ts"
 import { sodiumVerify } from "./sodium.ts"
 
@@ -28,7 +28,7 @@ const admitted = new Map<string, KeyObject>()
 /** The key as OpenSSL's object if it passes step 1, else `undefined`. Refused keys are not remembered. */
 function admittedKey(publicKey: Uint8Array): KeyObject | undefined {
   if (!(publicKey instanceof Uint8Array) || publicKey.length !== 32) return undefined
-  const name = String.fromCharCode(...publicKey)
+  const name = toName(publicKey)
   const known = admitted.get(name)
   if (known !== undefined) {
     admitted.delete(name)

@@ -180,6 +180,17 @@ function newPrekeys(firstDay: number, random: Random) {
   return { entry, publicKeys, body: { firstDay, suites: [1], hashes } }
 }
 
+/** A log's new keys, and the body of the statement that names it. */
+export function newLog(
+  origin: string,
+  random: Random,
+): { readonly entries: readonly KeyEntry[]; readonly body: ChainBody<"log"> } {
+  const log = newNoteKey("log", origin, noteKeyTypes.ed25519, random)
+  const promise = newNoteKey("promise", promiseKeyName(origin), noteKeyTypes.ed25519, random)
+  const body = { origin, logVkey: log.vkey, promiseVkey: promise.vkey }
+  return { entries: [log.entry, promise.entry], body }
+}
+
 export type FoundedRelay = Founded & { readonly relay: readonly KeyEntry[] }
 
 /** 90-day keys that overlap by 14 days: five of them last more than a year. */
@@ -227,11 +238,9 @@ export function foundRelay(input: {
   }
   const logKeys: KeyEntry[] = []
   for (const origin of [`${name}/directory`, `${name}/traffic/${input.logYear}`]) {
-    const log = newNoteKey("log", origin, noteKeyTypes.ed25519, random)
-    const promise = newNoteKey("promise", promiseKeyName(origin), noteKeyTypes.ed25519, random)
-    const vkeys = { logVkey: log.vkey, promiseVkey: promise.vkey }
-    statements.push(chain.append("log", { origin, ...vkeys }, byRoot))
-    logKeys.push(log.entry, promise.entry)
+    const { entries, body } = newLog(origin, random)
+    statements.push(chain.append("log", body, byRoot))
+    logKeys.push(...entries)
   }
   return {
     genesisId: genesis.id,

@@ -28,7 +28,7 @@ const commonName = "2.5.4.3"
 const subjectAltName = "2.5.29.17"
 const basicConstraints = "2.5.29.19"
 
-const arrayBuffer = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer
+const arrayBuffer = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer
 
 function nameOf(text: string): Name {
   const value = new AttributeValue({ utf8String: text })
@@ -57,7 +57,7 @@ export function makeHttpsCertificate(input: {
 }): { readonly certPem: string; readonly keyPem: string } {
   const pair = generateKeyPairSync("ec", { namedCurve: "P-256" })
   const spki = pair.publicKey.export({ format: "der", type: "spki" })
-  const serial = Uint8Array.from(input.serial)
+  const serial = new Uint8Array(input.serial)
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40 // a positive integer without leading zeros
   const algorithm = new AlgorithmIdentifier({ algorithm: ecdsaWithSha256 })
   const validity = new Validity()

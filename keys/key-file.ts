@@ -25,7 +25,7 @@ import { keyLimits } from "./limits.ts"
 import { aeadTagBytes, kemPublicKeyBytes, openXChaCha, sealXChaCha } from "./sodium.ts"
 
 /** What a secret is for: a key's use, a relay's log and promise keys, a node's symmetric keys. */
-export const secretUses = [...keyUses, "log", "promise", "data", "hedge"] as const
+export const secretUses = [...keyUses, "log", "promise", "data", "hedge", "backup"] as const
 export type SecretUse = (typeof secretUses)[number]
 
 /** One secret. `publicKey` is empty for symmetric keys; `secret` is a seed of 32 bytes everywhere in suite 1. */

@@ -27,7 +27,7 @@ const noEnd = new Date("9999-12-31T23:59:59Z") // RFC 5280 section 4.1.2.5: no w
 /** What `node:tls` takes as `cert` and `key`. */
 export type LinkCertificate = { readonly certPem: string; readonly keyPem: string }
 
-const arrayBuffer = (bytes: Uint8Array): ArrayBuffer => Uint8Array.from(bytes).buffer
+const arrayBuffer = (bytes: Uint8Array): ArrayBuffer => new Uint8Array(bytes).buffer
 
 function nameOf(text: string): Name {
   const value = new AttributeValue({ utf8String: text })
@@ -52,7 +52,7 @@ export function makeLinkCertificate(input: {
   const keyPem = privateKeyPem(input.seed)
   const pair = generateKeyPair(input.seed)
   const algorithm = new AlgorithmIdentifier({ algorithm: ed25519 })
-  const serial = Uint8Array.from(input.serial)
+  const serial = new Uint8Array(input.serial)
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40 // a positive integer without leading zeros
   const tbsCertificate = new TBSCertificate({
     version: Version.v3,

@@ -7,6 +7,7 @@ import type { DirectoryHead } from "../protocol/envelope.ts"
 import { ChappeError } from "../protocol/errors.ts"
 import {
   type Hello,
+  commonVersion,
   decodeHello,
   decodeSignedHello,
   encodeHello,
@@ -49,7 +50,10 @@ export type ExpectedHello = {
   readonly now: number
 }
 
-/** Refused with `hello`: layout, exporter, names, role, versions, suites, key, incarnation, signature. */
+/**
+ * Refused with `version` where no version is common; with `hello`: layout, exporter, names, role, suites,
+ * key, incarnation, signature.
+ */
 export function openHello(
   directory: Directory,
   signed: Uint8Array,
@@ -64,17 +68,19 @@ export function openHello(
       hello.to === expected.to &&
       hello.role === expected.role
     if (!isFitting) throw new ChappeError("hello", "a hello of another connection")
-    const version = protocolVersions.findLast((own) => hello.versions.includes(own))
-    if (version === undefined) throw new ChappeError("hello", "no version in common")
     const key = directory.requireStationKey(hello.from, hello.keyId, "now", expected.now)
     const { minSuite } = directory.roster().policy
     if (key.incarnation !== hello.incarnation || !hello.suites.some((suite) => suite >= minSuite))
       throw new ChappeError("hello", "the incarnation or the suites do not fit the directory")
     if (!verify(key.key, helloPae(bytes), signature))
       throw new ChappeError("hello", "the signature does not hold")
+    const version = commonVersion(protocolVersions, hello.versions)
+    if (version === undefined)
+      throw new ChappeError("version", `${hello.from} speaks ${hello.versions.join(", ")}`)
     return { hello, version }
   } catch (cause) {
-    if (!(cause instanceof ChappeError) || cause.code === "hello") throw cause
+    if (!(cause instanceof ChappeError)) throw cause
+    if (cause.code === "hello" || cause.code === "version") throw cause
     throw new ChappeError("hello", cause.message, { cause })
   }
 }

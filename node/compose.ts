@@ -10,6 +10,8 @@ import { ChappeError } from "../protocol/errors.ts"
 import { decodeJoinRequest } from "../protocol/join-request.ts"
 import { parseTrustFile } from "../protocol/trust-file.ts"
 import { openFileBodyFiles } from "./adapters/file-body-files.ts"
+import { backupRoute } from "./adapters/http-backup-route.ts"
+import { courierRoutes } from "./adapters/http-courier-routes.ts"
 import { deskRoutes } from "./adapters/http-desk-routes.ts"
 import { mailRoutes } from "./adapters/http-mail-routes.ts"
 import { type HttpServer, makeHttpServer } from "./adapters/http-server.ts"
@@ -18,6 +20,7 @@ import { FileKeyVault, fileOfficerKeys } from "./adapters/key-vault.ts"
 import { openLevelRecordStore, recordsPath } from "./adapters/level-record-store.ts"
 import { nodeMetrics } from "./adapters/metrics.ts"
 import { pinoLog } from "./adapters/pino-log.ts"
+import { connectTls } from "./adapters/relay-dialler.ts"
 import { RelayDiallers } from "./adapters/relay-diallers.ts"
 import { Rounds } from "./adapters/rounds.ts"
 import { systemClock } from "./adapters/system-clock.ts"
@@ -122,6 +125,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const diallers = relayDiallers(node, vault, { clock, random, log })
     closing.push(() => diallers.stop())
     const server = await officersInterface(node, config, diallers)
+    courierRoutes(server, node)
+    backupRoute(server, { sessions: node.sessions, journal: node.journal, store })
     closing.push(() => server.close())
     const url = await listen(server, config)
     rounds.start("tick", nodeLimits.overdueCheckMs, () => tick(node))
@@ -165,6 +170,7 @@ function relayDiallers(
     vault,
     options: {
       me,
+      connect: connectTls,
       hello: (relay, exporter) => greetings.say(relay, exporter),
       confirm: (relay, hello, exporter) => greetings.hear(relay, hello, exporter),
       handle: (link, message) => requests.answer(link, message),

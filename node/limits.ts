@@ -5,6 +5,8 @@ export const nodeLimits = {
   recordBytesMax: 4_194_304, // one sealed envelope: header, 256 leaves, body, and room
   commitBytesMax: 8_388_608, // one group commit: memory that waits for one fsync
   listPage: 256, // records read at once while walking a table
+  startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
+  backupPage: 16, // records in memory at once for a backup; one may have 4 MiB
 
   // Attachments
   transferParts: 4, // parts of an attachment under way at once: hides the round trip, 512 KiB of memory
@@ -14,6 +16,11 @@ export const nodeLimits = {
   // Sending
   submitsInFlight: 16, // envelopes handed to relays at once: 16 MiB of bodies at most
   answerPatienceMs: 10_000, // then the same bytes go through the next relay
+  deadlinesPerTick: 64, // missed ones, each a signature and a synced commit
+  noteRepeatMs: 30_000, // until a desk has heard it; then twice as long each time
+  noteRepeatMsMax: 3_600_000,
+  escalationsOpenMax: 10_000, // of one member at the desk: more say nothing new
+  handAgainMsMax: 3_600_000, // what all relays took and nobody received is handed in again this often
   retryMs: 5_000, // after a refusal that names no time, and while no relay is linked
   resealsMax: 3, // a recipient that loses its prekeys again and again is told to its operator
   receiptPatienceMs: 3_000, // receipts wait so long for the relay that delivered, then take another
@@ -25,18 +32,32 @@ export const nodeLimits = {
   // Receiving
   deliveriesWaitingMax: 64, // of one relay, under way at once
   gapPatienceMs: 2_000, // two relays deliver side by side: a short gap mostly fills by itself
-  gapRepeatMs: 30_000,
+  gapRepeatMs: 30_000, // then twice as long each time
+  gapRepeatMsMax: 3_600_000, // a sender that is away for days is asked once an hour
+  handAgainPauseMs: 10_000, // one message to one who asks again and again: it may be 1 MB each time
+  handAgainRemembered: 4_096,
+  bodiesWantedMax: 1_024, // asked for and not here; of more the oldest are asked for anew
+  gapAsksPerTick: 16, // controls, each signed and stored
+  catchUpPauseMs: 5_000, // after a restore: what a sender answers at once, 256 messages, is here by then
+  catchUpPauseMsMax: 3_600_000, // a sender may be away for days
+  catchUpIncarnations: 4, // of each sender: older ones have nothing that has not expired
+  courierBytesMax: 68_719_476_736, // 64 GiB, what a courier's disk holds; streamed
+  courierEntries: 16, // of a directory log in one frame of a courier's file; one may have 64 KiB
   refreshPauseMs: 1_000, // a relay's directory is fetched again for doubtful keys at most this often
 
   // Directory and prekeys
+  statementsWaitingMax: 512, // of one relay or log, for an earlier one; 30 MB at most
   prekeyPrefetchDays: 14, // sealing works so long without any relay
+  sealedMissesMax: 16, // sealed receipts of one message that no key opens: the rest of it is not tried
+  sealedMissesPerMinute: 64, // of one relay; each costs an opening for each key held
   sealedTryDays: 32, // sealed receipts name no key: today's first, then back as far as keys are held
   linkKeyRenewSeconds: 604_800, // a new link key is published a week before the old one ends
   directoryPollMs: 2_000, // while waiting for the roster to name this node
 
   // Links
   reconnectFirstMs: 250,
-  reconnectMsMax: 60_000,
+  reconnectMsMax: 4_000, // a healed network delivers within 10 s; 200 nodes at a dead relay are 70 tries a second
+  connectMs: 10_000, // TCP, TLS and WebSocket on the worst path
   tickMs: 250, // how often a link looks for pings and silence
   socketBufferBytesMax: 1_048_576, // a peer that does not read is ended
   httpsAnswerBytesMax: 33_554_432,

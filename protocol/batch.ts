@@ -1,7 +1,7 @@
 // Batch signatures: one Ed25519 signature over 1 to 512 statements of one purpose.
 // docs/PROTOCOL.md, "Batch signatures". A single statement is a batch of one.
 
-import { concat } from "./bytes.ts"
+import { concat, toName } from "./bytes.ts"
 import { type Infer, bytes, decode, encode, list, literal, record, uint } from "./codec.ts"
 import type { Crypto, Sha256 } from "./crypto-ports.ts"
 import { ChappeError } from "./errors.ts"
@@ -105,7 +105,7 @@ export class BatchVerifier {
     const root = batchRoot(this.#crypto.sha256, item.auth, item.id, item.purpose)
     const message = batchPae(item.signer, item.auth.size, root)
     const equation = this.#crypto.sha256(concat(item.publicKey, item.auth.signature, message))
-    const name = String.fromCharCode(...equation)
+    const name = toName(equation)
     if (this.#verified.has(name)) return root
     if (!this.#crypto.verify(item.publicKey, message, item.auth.signature))
       throw new ChappeError("signature", "the batch signature does not hold")

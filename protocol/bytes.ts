@@ -42,8 +42,18 @@ export function compareText(a: string, b: string): number {
   return compareBytes(utf8(a), utf8(b))
 }
 
+/** Below this the encoder's call costs more than a loop. */
+const shortText = 64
+
 export function utf8(text: string): Uint8Array {
-  return encoder.encode(text)
+  if (text.length > shortText) return encoder.encode(text)
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit >= 0x80) return encoder.encode(text)
+    bytes[i] = unit
+  }
+  return bytes
 }
 
 /** Strict UTF-8; anything else is refused with `not-canonical`. */
@@ -55,11 +65,18 @@ export function fromUtf8(bytes: Uint8Array): string {
   }
 }
 
-const hexDigits = "0123456789abcdef"
+/** Bytes as a text, one character each: the shortest name for a map. */
+export function toName(bytes: Uint8Array): string {
+  // A spread would go through the array's iterator, which costs an object a byte.
+  const name: string = Reflect.apply(String.fromCharCode, undefined, bytes)
+  return name
+}
+
+const hexPairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
 
 export function toHex(bytes: Uint8Array): string {
   let text = ""
-  for (const byte of bytes) text += hexDigits.charAt(byte >> 4) + hexDigits.charAt(byte & 15)
+  for (const byte of bytes) text += hexPairs[byte] ?? ""
   return text
 }
 

@@ -34,7 +34,7 @@ const unpackr = new Unpackr(options)
 
 /** The one canonical encoding. The scanner runs over our own output too. */
 export function encode<T>(codec: Codec<T>, item: T): Uint8Array {
-  const encoded = Uint8Array.from(packr.pack(codec.toValue(item)))
+  const encoded = new Uint8Array(packr.pack(codec.toValue(item)))
   scan(encoded)
   return encoded
 }
@@ -74,7 +74,7 @@ export function bytes(min: number, max: number = min): Codec<Uint8Array> {
     },
     fromValue: (found, field) =>
       found instanceof Uint8Array && found.length >= min && found.length <= max
-        ? Uint8Array.from(found)
+        ? new Uint8Array(found)
         : refuse(field, `is not ${min === max ? min : `${min} … ${max}`} bytes`),
   }
 }
@@ -84,7 +84,8 @@ export function text(bytesMax: number, form?: RegExp): Codec<string> {
   const fits = (item: Value): item is string =>
     typeof item === "string" &&
     item.length <= bytesMax &&
-    utf8(item).length <= bytesMax &&
+    // No code unit takes more than three bytes.
+    (3 * item.length <= bytesMax || utf8(item).length <= bytesMax) &&
     (form === undefined || form.test(item))
   return {
     toValue(item) {
@@ -252,7 +253,7 @@ function canonicalValue(item: Value, depth: number): Value {
 }
 
 function detach(item: Value): Value {
-  if (item instanceof Uint8Array) return Uint8Array.from(item)
+  if (item instanceof Uint8Array) return new Uint8Array(item)
   if (Array.isArray(item)) return (item as readonly Value[]).map(detach)
   if (item instanceof Map)
     return new Map(

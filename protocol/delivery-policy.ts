@@ -2,14 +2,26 @@
 // the same deadlines. docs/PROTOCOL.md, "Delivery policy". JSON:
 //
 //   {"type":"chappe/delivery-policy/v1","deadlineSeconds":{"flash":60,"immediate":300,"priority":1800,"routine":7200}}
+//
+// and, where a network wants them, "quotas":{"messagesPerMinute":6000,"bytesPerMinute":1073741824} for each member.
 
 import { fromUtf8, utf8 } from "./bytes.ts"
+import type { Directory } from "./directory.ts"
 import { type Precedence, precedences } from "./envelope.ts"
 import { ChappeError } from "./errors.ts"
 import { limits } from "./limits.ts"
 
-/** After its lane's deadline a message without a receipt is escalated, and mail held for a gap is shown. */
-export type DeliveryPolicy = { readonly deadlineSeconds: Readonly<Record<Precedence, number>> }
+/** What one member may hand over to one relay within a minute. */
+export type Quotas = { readonly messagesPerMinute: number; readonly bytesPerMinute: number }
+
+/**
+ * `deadlineSeconds`: after its lane's deadline a message without a receipt is escalated, and mail held for a
+ * gap is shown. `quotas`: without them only what waits is bounded.
+ */
+export type DeliveryPolicy = {
+  readonly deadlineSeconds: Readonly<Record<Precedence, number>>
+  readonly quotas?: Quotas
+}
 
 /** Holds until a roster names a policy. */
 export const defaultDeliveryPolicy: DeliveryPolicy = {
@@ -38,7 +50,9 @@ export function parseDeliveryPolicy(bytes: Uint8Array): DeliveryPolicy {
   } catch (cause) {
     throw new ChappeError("policy", "delivery policy: not JSON", { cause })
   }
-  const file = fieldsOf(parsed, ["type", "deadlineSeconds"])
+  const hasQuotas = typeof parsed === "object" && parsed !== null && "quotas" in parsed
+  const keys = ["type", "deadlineSeconds", ...(hasQuotas ? ["quotas"] : [])]
+  const file = fieldsOf(parsed, keys)
   if (file["type"] !== type) refuse(`its type is not ${type}`)
   const deadlines = fieldsOf(file["deadlineSeconds"], precedences)
   const seconds = (lane: Precedence): number => {
@@ -56,7 +70,35 @@ export function parseDeliveryPolicy(bytes: Uint8Array): DeliveryPolicy {
     priority: seconds("priority"),
     routine: seconds("routine"),
   }
-  return { deadlineSeconds }
+  return { deadlineSeconds, ...(hasQuotas && { quotas: quotasOf(file["quotas"]) }) }
+}
+
+function quotasOf(found: unknown): Quotas {
+  const fields = fieldsOf(found, ["messagesPerMinute", "bytesPerMinute"])
+  const positive = (name: string): number => {
+    const value = fields[name]
+    return typeof value === "number" && Number.isSafeInteger(value) && value > 0
+      ? value
+      : refuse(`${name} is not a positive integer`)
+  }
+  return {
+    messagesPerMinute: positive("messagesPerMinute"),
+    bytesPerMinute: positive("bytesPerMinute"),
+  }
+}
+
+/** What the roster names, where its file is known and holds; the default otherwise. */
+export function deliveryPolicyOf(directory: Directory): DeliveryPolicy {
+  if (!directory.hasRoster) return defaultDeliveryPolicy
+  const file = directory.policyFile("deliveryPolicy")
+  if (file === undefined) return defaultDeliveryPolicy
+  try {
+    return parseDeliveryPolicy(file)
+  } catch (cause) {
+    // Custodians signed the hash of a file that is none: deadlines must still be kept.
+    if (cause instanceof ChappeError) return defaultDeliveryPolicy
+    throw cause
+  }
 }
 
 /** The file's bytes; their SHA-256 goes into the roster. */

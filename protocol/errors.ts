@@ -61,6 +61,12 @@ const table = {
     "two different messages claim the same place in a channel",
     "call the sender: its node was cloned, or it lies; both headers are kept",
   ],
+  tombstone: [
+    422,
+    1,
+    "this receipt may not settle a message's number",
+    "nothing: the number stays open; if it repeats, tell the relay's operator",
+  ],
   body: [
     422,
     1,
@@ -404,6 +410,36 @@ const table = {
     "the node's process does not answer",
     "start it: `chappe node start --dir DIR`",
   ],
+  "unknown-request": [
+    501,
+    1,
+    "the peer's software is older and does not know this request",
+    "nothing: the newer side goes on without; upgrade the older one",
+  ],
+  version: [
+    426,
+    1,
+    "the peer speaks no version of the protocol that this software speaks",
+    "upgrade the older of the two: version N talks with N − 1",
+  ],
+  "not-linked": [
+    503,
+    1,
+    "the member is linked to none of the relays that could be asked",
+    "`chappe relay why` says since when; call the member",
+  ],
+  draining: [
+    503,
+    1,
+    "the relay is being emptied and takes no new messages",
+    "nothing: nodes use their other relays; `chappe relay drain --off` ends it",
+  ],
+  "relay-down": [
+    503,
+    1,
+    "the relay's process does not answer at its operator's door",
+    "start it: `chappe relay start --dir DIR`; ask as the user that it runs as",
+  ],
   "port-taken": [
     409,
     1,
@@ -444,11 +480,35 @@ const table = {
     "the disk is full",
     "make room; the process is restarted and goes on where it stopped",
   ],
+  courier: [
+    422,
+    3,
+    "the courier's file is cut, was changed or is of another kind",
+    "ask for another file; what was taken from this one holds by itself",
+  ],
+  backup: [
+    422,
+    3,
+    "the backup is cut, was changed, or is of another kind than asked for",
+    "take another backup; nothing of this one was put back",
+  ],
   storage: [
     500,
     1,
     "the disk failed; nothing acknowledged is lost",
     "check the disk; the process is restarted and recovers from what is stored",
+  ],
+  damaged: [
+    500,
+    1,
+    "a stored file is damaged or missing",
+    "stop it and run `chappe repair --dir DIR`: it says what is lost, and goes on without",
+  ],
+  "newer-format": [
+    409,
+    1,
+    "the data was written by a newer version of Chappe",
+    "start it with that version or a later one; nothing was changed",
   ],
   internal: [
     500,

@@ -9,6 +9,15 @@ import { pae } from "./pae.ts"
 /** Protocol versions that this software speaks, ascending. Version N talks with N−1. */
 export const protocolVersions: readonly number[] = [1]
 
+/** The version that two peers speak: the highest that both list. Undefined when there is none. */
+export function commonVersion(
+  own: readonly number[],
+  peers: readonly number[],
+): number | undefined {
+  const common = own.filter((version) => peers.includes(version))
+  return common.length === 0 ? undefined : Math.max(...common)
+}
+
 const hello = record({
   version: literal(1),
   exporter: bytes(32),
@@ -23,7 +32,7 @@ const hello = record({
   keyId: bytes(16),
   held: record({ seq: uint(0xffff_ffff), session: uint(0xffff_ffff) }),
 })
-/** `role` 0 opener, 1 answerer. `held`: a relay's the highest it holds for that node key, a node's its own. */
+/** `version`: of this layout, in which versions are found out, so it stays whatever they are. `role` 0 opener, 1 answerer. `held`: a relay's the highest it holds for that node key, a node's its own. */
 export type Hello = Infer<typeof hello>
 
 export function encodeHello(item: Hello): Uint8Array {

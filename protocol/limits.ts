@@ -18,6 +18,7 @@ export const limits = {
   leafBytesMax: 1_300, // wrap of 1,168 bytes, name, incarnation, channel
   wrapBytes: 1_168, // X-Wing enc 1,120 + sealed content key 48
   slicePathMax: 8, // log2 of 256
+  tombstoneBytesMax: 30_720, // header, slice and receipt with their auths, no body
   bodyBytesMin: 328, // 56 + 256 + 16: the smallest padded content
   bodyBytesMax: 1_049_672, // 1 MiB padded, 65 tags, salt and commitment
   paddedMin: 256, // below this a size tells the kind of message
@@ -26,6 +27,8 @@ export const limits = {
   futureSecondsMax: 300, // clocks may differ by 5 min
   batchMax: 512, // statements under one signature: path of at most 9
   batchPathMax: 9,
+  reportedRelaysMax: 16, // that had custody of a message that missed its deadline
+  controlsAheadMax: 1_024, // controls that came after later ones; they go by several relays
   channelHoldMax: 1_024, // messages held for a gap in one channel
 
   // Attachments
@@ -94,8 +97,16 @@ export const limits = {
   unhandledBytesMax: 2_097_152, // received and not handled: beyond it nothing is acknowledged
   laneQueueBytesMax: 2_097_152, // one largest message and more behind it; what waits further stays on disk
   passedOverMax: 16, // then a lower lane gets one chunk: nothing starves, flash keeps 16 of 17
-  pingAfterMs: 10_000, // NATs forget quiet connections after 30 s and more
-  deadAfterMs: 30_000, // a ping and twice the time for its pong on the worst link
+  pingAfterMs: 3_000, // a dead link shows soon, and NATs forget none
+  deadAfterMs: 9_000, // a ping and ten round trips of the worst link; below the 10 s in which a healed network delivers
+
+  // Backups
+  backupFrameBytesMax: 8_388_608, // the longest record and room; so much memory a reader takes
+  backupKeyBytesMax: 1_024,
+  backupPathBytesMax: 1_024,
+
+  // Courier files
+  courierFrameBytesMax: 2_097_152, // the longest link message, and room; so much memory a reader takes
 
   // Receipts and ids
   idKeepSeconds: 7_776_000, // 90 d: a late duplicate gets its stored receipt

@@ -18,9 +18,10 @@ import {
   tagged,
   text,
   uint,
+  value,
 } from "./codec.ts"
 import { limits } from "./limits.ts"
-import { codeName, logOrigin, memberName, stationName } from "./names.ts"
+import { codeName, logOrigin, memberName, relayName, stationName } from "./names.ts"
 
 const hash = bytes(32)
 const u32 = uint(0xffff_ffff)
@@ -222,6 +223,21 @@ const linkMessages = {
     statement: logStatement,
     head: nullable(hash),
   }),
+
+  // A relay that is being emptied asks to be spared new mail, or takes that back; answered by `done`.
+  draining: record({ kind: literal(29), request, isOn: flag }),
+
+  // In place of a message that will not come, for its recipient; answered by `done`.
+  tombstone: record({
+    kind: literal(30),
+    request,
+    tombstone: bytes(1, limits.tombstoneBytesMax),
+  }),
+
+  // A relay's operator asks whether a member's node answers; another relay passes it on to a node that is
+  // linked there. `relay`: who asks. Answered by `echo`: a signed control of the node's, op `probe`.
+  probe: record({ kind: literal(31), request, relay: relayName, to: memberName, nonce: hash }),
+  echo: record({ kind: literal(32), request, echo: bytes(1, 2 * limits.leafBytesMax) }),
 } as const
 
 type Table = typeof linkMessages
@@ -244,6 +260,7 @@ const answers: readonly LinkMessageName[] = [
   "cosigned",
   "proofs",
   "consistency",
+  "echo",
 ]
 
 /** Whether a message answers a request of ours, rather than asking something. */
@@ -261,3 +278,35 @@ export function encodeLinkMessage(message: LinkMessage): Uint8Array {
 export function decodeLinkMessage(encoded: Uint8Array): LinkMessage {
   return decode(linkMessage, encoded, limits.messageBytesMax)
 }
+
+const kinds = Object.keys(linkMessages).length
+
+/** A request of a kind above those of this version: a newer peer's. */
+export type UnknownRequest = { readonly name: "unknown"; readonly request: number }
+
+/**
+ * A link message, or a newer peer's request, which is answered with `unknown-request` so that the peer goes
+ * on without. Refused: `size`, `not-canonical`.
+ */
+export function readLinkMessage(encoded: Uint8Array): LinkMessage | UnknownRequest {
+  try {
+    return decodeLinkMessage(encoded)
+  } catch (cause) {
+    const found = decode(value, encoded, limits.messageBytesMax)
+    const [kind, number]: readonly unknown[] = Array.isArray(found) ? found : []
+    if (!isNumber(kind) || kind <= kinds || !isNumber(number)) throw cause
+    return { name: "unknown", request: number }
+  }
+}
+
+function isNumber(found: unknown): found is number {
+  return typeof found === "number" && Number.isInteger(found) && found >= 0
+}
+
+/** The answer to a request that this version does not know. */
+export const unknownRequestAnswer = {
+  name: "refused",
+  code: "unknown-request",
+  final: true,
+  retrySeconds: 0,
+} as const

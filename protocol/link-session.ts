@@ -56,6 +56,7 @@ export class LinkSession {
   #receivedAtMs: number
   #ping: Ping | undefined
   #pings = 0
+  #isPingWanted = false
   #pongDue: number | undefined
 
   constructor(nowMs: number) {
@@ -98,6 +99,11 @@ export class LinkSession {
       throw new RangeError(`message of ${message.length} bytes`)
     if (this.#closed !== "no") return { kind: "closed" }
     return { kind: this.#queues.add(lane, message) ? "queued" : "full" }
+  }
+
+  /** Asks for a pong at once; the one that is under way serves too. */
+  ping(): void {
+    this.#isPingWanted = true
   }
 
   /** The application has finished with a message; an unknown or repeated handle is a RangeError. */
@@ -191,6 +197,7 @@ export class LinkSession {
     const charge = this.#credit.takeAcknowledgement()
     if (charge > 0) this.#waiting.push({ kind: 3, charge })
     if (this.#isPingDue(nowMs)) {
+      this.#isPingWanted = false
       this.#ping = { number: this.#pings, sentAtMs: nowMs }
       this.#pings = (this.#pings + 1) >>> 0
       this.#waiting.push({ kind: 4, number: this.#ping.number })
@@ -201,7 +208,9 @@ export class LinkSession {
   /** The first ping measures the round trip while nothing waits in the kernel. */
   #isPingDue(nowMs: number): boolean {
     if (this.#ping !== undefined) return false
-    return this.#pings === 0 || nowMs - this.#receivedAtMs >= limits.pingAfterMs
+    return (
+      this.#pings === 0 || this.#isPingWanted || nowMs - this.#receivedAtMs >= limits.pingAfterMs
+    )
   }
 
   #fillWindow(nowMs: number): void {

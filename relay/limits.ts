@@ -6,16 +6,39 @@ export const relayLimits = {
   commitBodyBytesMax: 4_194_304, // fits a segment's half; a write of 4 MiB takes 10 ms
   waitingIntentsMax: 4_096, // then submits are answered `busy` within their deadline
 
+  // Checks
+  startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
+
+  scrubEveryMs: 86_400_000, // everything once a day
+  scrubStepMs: 1_000,
+  scrubStepBytes: 8_388_608, // a second: a disk's few percent, and 1 TB in a day and a half
+  scrubItemBytes: 4_096, // what looking at one costs at least
+  scrubRecords: 256, // read at once
+
+  // Fairness among members that submit
+  submitsInHandMax: 64, // looked at and committed at once: a commit stays short, and a flash waits for one
+  turnBytes: 16_384, // what a member may hand over when its turn comes, and then the next one's comes
+  turnItemBytes: 4_096, // what a message costs beside its bytes: checks, log entry, records
+  memberWaitingMax: 256, // submits of one member that wait for their turn, flashes apart; more are `busy`
+  memberWaitingBytesMax: 4_194_304, // … and their bytes: four of the largest
+  turnPatienceMs: 500, // then `busy`: with the commit, an answer within a second, never silence
+  turnCheckMs: 100,
+  busySeconds: 2, // when to come again, at the least
+  busySecondsMax: 30, // … and at the most: when many more come than can be taken
+
   // Bodies
   segmentBytes: 8_388_608, // small enough that a segment is given back soon after its mail went
   diskReserveBytes: 16_777_216, // room for receipts, log entries and compaction when submits are refused
   diskCheckMs: 1_000,
+  diskSampleMs: 600_000, // 145 samples a day tell how fast it fills
+  diskForecastMs: 3_600_000, // what an hour tells is better than nothing; a minute's is noise
 
   // Queues and delivery
   windowItems: 16, // unanswered deliveries of one lane to one peer
   windowBytes: 4_194_304, // … and their bodies: what a slow peer can hold in our memory
   readAheadItems: 16,
   forwardPatienceMs: 5_000, // a dead next relay must not hold a flash
+  drainGraceMs: 10_000, // a submit that was under way when the relay began to be emptied
   retargetItems: 64, // per commit while a dead relay's queue is moved
   memberBytesMax: 1_073_741_824, // waiting for one member: 1 GiB, a month of an office's mail
   outboundBytesMax: 4_194_304, // answers that wait for one link; beyond it requests wait
@@ -41,9 +64,16 @@ export const relayLimits = {
   bufferedBytesMax: 3_145_728, // a peer that never reads; above the 2 MiB of credit that a burst may use
   bufferedCheckMs: 250,
   tickMs: 1_000,
+  cloneProbeMs: 1_500, // a process on the slowest link answers a ping within its round trip of 600 ms
   dialMs: 250, // first wait before dialling again; doubles
-  dialMsMax: 15_000,
+  dialMsMax: 4_000, // a healed network delivers within 10 s
   requestsMax: 1_024, // of ours that a peer has not answered
+
+  // Operators
+  probeMs: 10_000, // an echo over the worst link takes a second or two
+  statusMembersMax: 1_024, // as many as a roster may name
+  searchItemsMax: 4_096, // of a relay's queue, when mail for one member is looked for
+  socketPathBytesMax: 100, // a Unix socket's path has 108 at most, with its end
 
   // HTTP
   headersMs: 3_000,

@@ -15,7 +15,8 @@ import { openSegmentBodyStore } from "./adapters/segment-body-store.ts"
 import { systemClock } from "./adapters/system-clock.ts"
 import { systemRandom } from "./adapters/system-random.ts"
 import { openTileLogFiles } from "./adapters/tile-log-files.ts"
-import { type RelayPorts, composeRelay } from "./compose.ts"
+import { composeRelay } from "./compose.ts"
+import type { RelayPorts } from "./core/relay-core.ts"
 import { type RelayConfig, readRelayConfig } from "./config.ts"
 import { relayLimits } from "./limits.ts"
 
@@ -69,6 +70,7 @@ export async function startRelay(options: StartRelayOptions): Promise<RunningRel
       https,
       joins: config.joins,
       tokens: config.tokens,
+      run: config.run,
       version: options.version ?? "0.1.0",
       failed: (why) => {
         const error = asError(why)
@@ -130,7 +132,7 @@ async function openPorts(config: RelayConfig, given: Partial<RelayPorts>): Promi
 
 async function readBytes(path: string): Promise<Uint8Array> {
   try {
-    return Uint8Array.from(await readFile(path))
+    return new Uint8Array(await readFile(path))
   } catch (cause) {
     const why = isMissing(cause) ? "is missing" : "cannot be read"
     throw new ChappeError("file-unreadable", `${path} ${why}`, { cause })

@@ -90,7 +90,7 @@ async function readBytes(path: string, bytesMax: number): Promise<Uint8Array> {
     const { size } = await stat(path)
     if (size > bytesMax)
       throw new ChappeError("size", `${path} has ${size} of at most ${bytesMax} bytes`)
-    return Uint8Array.from(await readFile(path))
+    return new Uint8Array(await readFile(path))
   } catch (cause) {
     if (cause instanceof ChappeError) throw cause
     throw unreadable(path, cause)

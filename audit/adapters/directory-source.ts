@@ -25,7 +25,7 @@ export class DirectorySource implements LogSource {
       if (!found.isFile()) return undefined
       if (found.size > bytesMax)
         throw new ChappeError("log-file", `${path} has ${found.size} bytes`)
-      return Uint8Array.from(await readFile(name))
+      return new Uint8Array(await readFile(name))
     } catch (cause) {
       if (cause instanceof ChappeError) throw cause
       if (isMissing(cause)) return undefined

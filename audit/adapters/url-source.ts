@@ -109,7 +109,7 @@ async function collect(
     if (cause instanceof ChappeError || cause instanceof TypeError) throw cause
     throw new ChappeError("unverified", `${path}: the answer broke off`, { cause })
   }
-  return Uint8Array.from(Buffer.concat(parts))
+  return new Uint8Array(Buffer.concat(parts))
 }
 
 function tlsOptions(options: UrlSourceOptions): AgentOptions {
@@ -130,11 +130,11 @@ function tlsOptions(options: UrlSourceOptions): AgentOptions {
 
 /** Exactly this certificate, whatever name it bears: a self-signed one is its own authority. */
 function pinned(pem: string): AgentOptions {
-  const wanted = Uint8Array.from(new X509Certificate(pem).raw)
+  const wanted = new Uint8Array(new X509Certificate(pem).raw)
   return {
     ca: pem,
     checkServerIdentity: (_host: string, shown: PeerCertificate) =>
-      equalBytes(Uint8Array.from(shown.raw), wanted)
+      equalBytes(new Uint8Array(shown.raw), wanted)
         ? undefined
         : new Error("the server shows another certificate"),
   }

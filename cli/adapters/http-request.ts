@@ -16,6 +16,8 @@ export type HttpRequest = {
   readonly certificate?: string
   /** With which the asker shows who it is; for https. */
   readonly client?: { readonly certPem: string; readonly keyPem: string }
+  /** A Unix socket to go through instead of the URL's host. */
+  readonly socketPath?: string
   /** Silence for so long ends the request. Zero: never. */
   readonly timeoutMs: number
 }
@@ -24,14 +26,22 @@ export type HttpAnswer = { readonly status: number; readonly body: IncomingMessa
 
 /** Refused: `link-down`, also for a certificate that is not the pinned one. */
 export function sendRequest(item: HttpRequest): Promise<HttpAnswer> {
-  const { method, url, headers, body, certificate, client, timeoutMs } = item
+  const { method, url, headers, body, certificate, client, socketPath, timeoutMs } = item
   return new Promise((resolve, reject) => {
     const send = url.startsWith("https:") ? httpsRequest : httpRequest
     const tls = {
       ...(certificate === undefined ? {} : { ca: certificate }),
       ...(client === undefined ? {} : { cert: client.certPem, key: client.keyPem }),
     }
-    const options = { method, headers: { ...headers }, timeout: timeoutMs, agent: false, ...tls }
+    const through = socketPath === undefined ? {} : { socketPath }
+    const options = {
+      method,
+      headers: { ...headers },
+      timeout: timeoutMs,
+      agent: false,
+      ...tls,
+      ...through,
+    }
     const outgoing = send(url, options, (answer) => {
       resolve({ status: answer.statusCode ?? 0, body: answer })
     })
@@ -75,5 +85,5 @@ export async function readAnswer(answer: HttpAnswer, bytesMax: number): Promise<
     if (error instanceof ChappeError) throw error
     throw new ChappeError("link-down", "the answer was cut short", { cause: error })
   }
-  return Uint8Array.from(Buffer.concat(parts))
+  return new Uint8Array(Buffer.concat(parts))
 }

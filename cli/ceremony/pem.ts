@@ -4,7 +4,7 @@ import { X509Certificate } from "node:crypto"
 import { ChappeError } from "../../protocol/errors.ts"
 
 export function pemToDer(pem: string): Uint8Array {
-  return Uint8Array.from(new X509Certificate(pem).raw)
+  return new Uint8Array(new X509Certificate(pem).raw)
 }
 
 /** Refused: `invitation` for bytes that are no certificate. */

@@ -34,20 +34,15 @@ export type NewRelay = {
   readonly trusted: TrustedRelay
 }
 
-export function newRelay(world: World, place: RelayPlace): NewRelay {
+/** A certificate of its own for the HTTPS listener of a relay that others reach by `host`. */
+export function httpsCertificateFor(
+  world: World,
+  name: string,
+  host: string,
+): { readonly certPem: string; readonly keyPem: string } {
   const at = nowSeconds(world)
-  const { name, host } = place
-  const url = `https://${host}:${place.httpsPort}`
   const isAddress = /^[\d.]+$|:/u.test(host)
-  const founded = foundRelay({
-    name,
-    links: [`wss://${host}:${place.linksPort}`],
-    https: [url],
-    logYear: new Date(at * 1000).getUTCFullYear(),
-    at,
-    random: world.random,
-  })
-  const https = makeHttpsCertificate({
+  return makeHttpsCertificate({
     name,
     // The relay's own machine asks for its health, whatever others call it.
     dnsNames: [...new Set([...(isAddress ? [] : [host]), "localhost"])],
@@ -56,6 +51,21 @@ export function newRelay(world: World, place: RelayPlace): NewRelay {
     notBefore: at - limits.clockSkewSecondsMax,
     notAfter: at + cliLimits.certificateSeconds,
   })
+}
+
+export function newRelay(world: World, place: RelayPlace): NewRelay {
+  const at = nowSeconds(world)
+  const { name, host } = place
+  const url = `https://${host}:${place.httpsPort}`
+  const founded = foundRelay({
+    name,
+    links: [`wss://${host}:${place.linksPort}`],
+    https: [url],
+    logYear: new Date(at * 1000).getUTCFullYear(),
+    at,
+    random: world.random,
+  })
+  const https = httpsCertificateFor(world, name, host)
   return { place, founded, https, trusted: { name, url, certificate: https.certPem } }
 }
 

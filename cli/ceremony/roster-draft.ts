@@ -1,5 +1,6 @@
 // The next roster, drafted from the published one. Pure. Custodians look at it, then sign.
 
+import { sha256 } from "../../keys/crypto.ts"
 import { compareText, equalBytes } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
@@ -13,6 +14,12 @@ export type RosterChange =
       readonly flags: RosterMember["flags"]
     }
   | { readonly kind: "add-relay"; readonly name: string; readonly genesisId: Uint8Array }
+  | {
+      /** The files' bytes; what is undefined stays as it is. */
+      readonly kind: "policy"
+      readonly witness: Uint8Array | undefined
+      readonly delivery: Uint8Array | undefined
+    }
   | {
       readonly kind: "status"
       readonly name: string
@@ -58,6 +65,15 @@ export function draftRoster(current: Roster, at: number, change: RosterChange): 
         ...next,
         relays: [...others, added].toSorted((a, b) => compareText(a.name, b.name)),
       }
+    }
+    case "policy": {
+      const { witness, delivery } = change
+      const policy = {
+        ...current.policy,
+        ...(witness !== undefined && { witnessPolicy: sha256(witness) }),
+        ...(delivery !== undefined && { deliveryPolicy: sha256(delivery) }),
+      }
+      return { ...next, policy }
     }
     case "status": {
       const { name } = change

@@ -10,7 +10,7 @@ export function eventText(output: Output, item: LabEvent): string {
     case "process":
       return `${item.role.padEnd(5)} ${item.name.padEnd(8)} ${output.style("green", "up")}  ${item.url}  (pid ${item.pid})`
     case "exit":
-      return `${item.role.padEnd(5)} ${item.name.padEnd(8)} ${output.style("yellow", "ended")} (pid ${item.pid}, ${item.signal ?? `code ${item.code ?? "?"}`})`
+      return `${item.role.padEnd(5)} ${item.name.padEnd(8)} ${output.style("yellow", "ended")} (pid ${item.pid}, ${item.signal ?? `code ${item.code ?? "?"}`})${item.error === undefined ? "" : `: ${item.error.message} (${item.error.code})`}`
     case "joined":
       return `${item.member} is a member by roster ${item.roster}`
     case "ready":

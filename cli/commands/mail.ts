@@ -13,8 +13,15 @@ import {
   wordsField,
 } from "../json.ts"
 import type { Invocation } from "../invocation.ts"
-import { inboxObject, inboxText, openedText, timeText } from "../message-view.ts"
-import { type NodeClient, asOfficer, nodeOptions } from "../node-client.ts"
+import {
+  escalationText,
+  gapText,
+  inboxObject,
+  inboxText,
+  openedText,
+  timeText,
+} from "../message-view.ts"
+import { type NodeClient, asOfficer, idempotencyOption, nodeOptions } from "../node-client.ts"
 import { makeFolder } from "../private-files.ts"
 import { safeFileName } from "../safe-file-name.ts"
 import { harmless } from "../output.ts"
@@ -57,8 +64,9 @@ export const inbox: Command = {
         for await (const item of client.follow(`/v1/inbox/stream?${query.toString()}`)) show(item)
         return
       }
-      const messages = await everyPage(client, query)
+      const { messages, missing } = await everyPage(client, query)
       for (const item of messages) show(item)
+      for (const gap of missing) output.say(gapText(gap))
       if (messages.length === 0) output.say("Nothing.")
     })
     return undefined
@@ -69,14 +77,16 @@ export const inbox: Command = {
 async function everyPage(
   client: NodeClient,
   query: URLSearchParams,
-): Promise<readonly JsonObject[]> {
-  const all: JsonObject[] = []
+): Promise<{ readonly messages: readonly JsonObject[]; readonly missing: readonly JsonObject[] }> {
+  const messages: JsonObject[] = []
   for (;;) {
-    const page = objectsField(await client.get(`/v1/inbox?${query.toString()}`), "messages")
+    const answer = await client.get(`/v1/inbox?${query.toString()}`)
+    const page = objectsField(answer, "messages")
     const last = page.at(-1)
-    if (last === undefined) return all
-    all.push(...page)
-    if (query.get("since") === textField(last, "id")) return all
+    const missing = objectsField(answer, "missing")
+    if (last === undefined) return { messages, missing }
+    messages.push(...page)
+    if (query.get("since") === textField(last, "id")) return { messages, missing }
     query.set("since", textField(last, "id"))
   }
 }
@@ -141,6 +151,11 @@ async function saveAttachments(
   return saved
 }
 
+function idempotencyKey(input: Invocation): JsonObject {
+  const key = input.text("idempotency-key")
+  return key === undefined ? {} : { idempotencyKey: key }
+}
+
 async function act(
   input: Invocation,
   world: World,
@@ -158,6 +173,7 @@ export const publish: Command = {
   options: [
     ...nodeOptions,
     { name: "exclude", value: "X,Y", help: "members who must not get it; its source never does" },
+    idempotencyOption,
   ],
   examples: [
     {
@@ -170,7 +186,7 @@ export const publish: Command = {
     const malformed = exclude.find((name) => !isMemberName(name))
     if (malformed !== undefined)
       throw new ChappeError("unknown-member", `${malformed} is not a member's name`)
-    const answer = await act(input, world, "publish", { exclude })
+    const answer = await act(input, world, "publish", { exclude, ...idempotencyKey(input) })
     const recipients = wordsField(answer, "recipients")
     world.output.result(
       answer,
@@ -184,7 +200,11 @@ export const reply: Command = {
   name: "reply",
   help: "answer a message",
   arguments: [idArgument],
-  options: [...nodeOptions, { name: "text", value: "T", needed: true, help: "the answer" }],
+  options: [
+    ...nodeOptions,
+    { name: "text", value: "T", needed: true, help: "the answer" },
+    idempotencyOption,
+  ],
   examples: [
     {
       line: "chappe reply 0123456789abcdef0123456789abcdef --node lab/nodes/JP --text 'Seen in Osaka.'",
@@ -192,7 +212,10 @@ export const reply: Command = {
     },
   ],
   async run(input, world) {
-    const answer = await act(input, world, "reply", { text: input.needed("text") })
+    const answer = await act(input, world, "reply", {
+      text: input.needed("text"),
+      ...idempotencyKey(input),
+    })
     world.output.result(
       answer,
       `${textField(answer, "id")} to ${wordsField(answer, "recipients").join(", ")}: ${textField(answer, "state")}.`,
@@ -260,6 +283,30 @@ export const outbox: Command = {
         ].join("\n"),
       )
     if (messages.length === 0) output.say("Nothing.")
+    return undefined
+  },
+}
+
+export const escalations: Command = {
+  name: "escalations",
+  help: "the desk's list of messages that were not delivered by their deadline",
+  arguments: [],
+  options: [
+    ...nodeOptions,
+    { name: "all", help: "those that were delivered, rejected or have expired since, too" },
+  ],
+  examples: [
+    { line: "chappe escalations --node lab/nodes/HQ", says: "whom to call, the oldest first" },
+  ],
+  async run(input, world) {
+    const { output } = world
+    const all = input.flag("all")
+    const found = await asOfficer(input, world, (client) =>
+      client.get(`/v1/escalations?all=${all}`),
+    )
+    const items = objectsField(found, "escalations")
+    for (const item of items) output.result(item, escalationText(item))
+    if (items.length === 0) output.say("Nothing.")
     return undefined
   },
 }

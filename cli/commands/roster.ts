@@ -4,7 +4,8 @@ import { join } from "node:path"
 import { crypto } from "../../keys/crypto.ts"
 import { type SigningKey, signingKey } from "../../keys/signing-key.ts"
 import { addSignatures, signRoster } from "../../keys/statements.ts"
-import { fromHex } from "../../protocol/bytes.ts"
+import { fromHex, fromUtf8 } from "../../protocol/bytes.ts"
+import { parseDeliveryPolicy } from "../../protocol/delivery-policy.ts"
 import { encodeDirectoryBundle } from "../../protocol/directory-bundle.ts"
 import { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -13,6 +14,7 @@ import { isMemberName } from "../../protocol/names.ts"
 import type { Roster } from "../../protocol/roster.ts"
 import { type TrustFile, formatTrustFile } from "../../protocol/trust-file.ts"
 import { firstPolicies } from "../ceremony/first-policies.ts"
+import { readPolicies, witnessPolicy, writePolicies } from "../ceremony/policy-files.ts"
 import { firstRoster } from "../ceremony/first-roster.ts"
 import { type RosterChange, draftRoster } from "../ceremony/roster-draft.ts"
 import {
@@ -63,14 +65,20 @@ async function currentRoster(input: Invocation, world: World): Promise<RosterFil
   const trustFile = input.text("trust")
   if (trustFile === undefined)
     throw new ChappeError("usage", `${input.command.name} needs --trust or --file`)
-  const trust = await readTrust(trustFile)
-  const credential = await auditorCredential(world, trustFile, trust)
-  const directory = await withAnyRelay(trust, (relay) =>
-    fetchDirectory(relay, trust.anchor, credential),
-  )
+  return publishedRoster(await publishedDirectory(world, trustFile))
+}
+
+/** Refused: `roster`. */
+function publishedRoster(directory: Directory): RosterFile {
   const latest = directory.rosterStatement()
   if (latest === undefined) throw new ChappeError("roster", "the relay shows no roster")
   return rosterOf(latest.statement)
+}
+
+async function publishedDirectory(world: World, trustFile: string): Promise<Directory> {
+  const trust = await readTrust(trustFile)
+  const credential = await auditorCredential(world, trustFile, trust)
+  return withAnyRelay(trust, (relay) => fetchDirectory(relay, trust.anchor, credential))
 }
 
 export const rosterShow: Command = {
@@ -84,7 +92,12 @@ export const rosterShow: Command = {
   ],
   async run(input, world) {
     const found = await currentRoster(input, world)
-    world.output.result(rosterObject(found), rosterText(world.output, found))
+    const file = input.text("file")
+    const policies = file === undefined ? [] : await readPolicies(file)
+    world.output.result(
+      { ...rosterObject(found), policies: policies.map((bytes) => fromUtf8(bytes)) },
+      [rosterText(world.output, found), ...policies.map((bytes) => fromUtf8(bytes))].join("\n\n"),
+    )
     return undefined
   },
 }
@@ -144,6 +157,23 @@ export const rosterAdd: Command = {
   },
 }
 
+export const rosterAddRelay: Command = {
+  name: "roster add-relay",
+  help: "draft the roster that adds a relay",
+  arguments: [{ name: "FOUNDING", help: "its founding file, from relay init", offers: "files" }],
+  options: [...sourceOptions, outOption],
+  examples: [
+    {
+      line: "chappe roster add-relay hub3/founding.json --trust lab/trust.json --out next.roster",
+      says: "after comparing the fingerprint over the telephone; publish it with --relay",
+    },
+  ],
+  async run(input, world) {
+    const { trusted, genesisId } = await readFounding(input.argument("FOUNDING"))
+    return changeRoster(input, world, { kind: "add-relay", name: trusted.name, genesisId })
+  },
+}
+
 async function genesisFor(input: Invocation, name: string): Promise<Uint8Array> {
   const file = input.text("request")
   if (file === undefined) return hashOption(input, "genesis")
@@ -181,6 +211,54 @@ export const rosterSuspend: Command = {
       throw new ChappeError("usage", "--remove and --restore exclude each other")
     const status = input.flag("remove") ? "removed" : input.flag("restore") ? "active" : "suspended"
     return changeRoster(input, world, { kind: "status", name: input.argument("NAME"), status })
+  },
+}
+
+export const rosterPolicy: Command = {
+  name: "roster policy",
+  help: "draft the roster that names another witness quorum or other deadlines",
+  arguments: [],
+  options: [
+    {
+      name: "quorum",
+      value: "K",
+      help: "a checkpoint counts as witnessed with cosignatures of K of the present members; none for no quorum",
+    },
+    {
+      name: "delivery",
+      value: "F",
+      help: "the delivery policy, a JSON file as docs/PROTOCOL.md describes it",
+      offers: "files",
+    },
+    { name: "trust", value: "T", needed: true, help: "names the relays", offers: "files" },
+    outOption,
+  ],
+  examples: [
+    {
+      line: "chappe roster policy --quorum 3 --trust lab/trust.json --out next.roster",
+      says: "the policy's text goes with the roster, as next.roster.policies",
+    },
+  ],
+  async run(input, world) {
+    const directory = await publishedDirectory(world, input.needed("trust"))
+    const { roster } = publishedRoster(directory)
+    const quorum = input.text("quorum")
+    const delivery = input.text("delivery")
+    if (quorum === undefined && delivery === undefined)
+      throw new ChappeError("usage", "name --quorum, --delivery or both")
+    const policies = {
+      witness: quorum === undefined ? undefined : witnessPolicy(directory, quorum),
+      delivery:
+        delivery === undefined
+          ? undefined
+          : await readBytes(delivery, cliLimits.statementFileBytesMax),
+    }
+    if (policies.delivery !== undefined) parseDeliveryPolicy(policies.delivery)
+    const next = draftRoster(roster, nowSeconds(world), { kind: "policy", ...policies })
+    const out = input.needed("out")
+    await writePolicies(out, [policies.witness, policies.delivery])
+    await writeDraft(world, next, out)
+    return undefined
   },
 }
 
@@ -235,7 +313,16 @@ export const rosterPublish: Command = {
   name: "roster publish",
   help: "give a signed roster to the relays, which pass it on",
   arguments: [{ name: "FILE", help: "the roster's file", offers: "files" }],
-  options: [{ name: "trust", value: "T", needed: true, help: "names the relays", offers: "files" }],
+  options: [
+    { name: "trust", value: "T", needed: true, help: "names the relays", offers: "files" },
+    {
+      name: "relay",
+      value: "F",
+      many: true,
+      help: "the founding file of a relay that the roster adds",
+      offers: "files",
+    },
+  ],
   examples: [
     {
       line: "chappe roster publish next.roster --trust lab/trust.json",
@@ -248,11 +335,16 @@ export const rosterPublish: Command = {
     if (found.signers < threshold)
       throw new ChappeError("roster", `${found.signers} of ${threshold} needed custodians signed`)
     const trust = await readTrust(input.needed("trust"))
+    const policies = await readPolicies(input.argument("FILE"))
     const given: string[] = []
+    const added = await Promise.all(input.texts("relay").map(readFounding))
     let failure = new ChappeError("no-relay", "the trust file names no relay")
     for (const relay of trust.relays) {
       try {
         await postStatement(relay, "roster", found.statement)
+        for (const policy of policies) await postStatement(relay, "policy", policy)
+        for (const { statements } of added)
+          for (const statement of statements) await postStatement(relay, "chain", statement)
         given.push(relay.name)
       } catch (error) {
         if (!(error instanceof ChappeError)) throw error

@@ -4,7 +4,7 @@ import { type JsonObject, parseDocument, textField, wordsField } from "../json.t
 import type { Invocation } from "../invocation.ts"
 import { cliLimits } from "../limits.ts"
 import { mediaTypeOf } from "../media-type.ts"
-import { type FileToSend, asOfficer, nodeOptions } from "../node-client.ts"
+import { type FileToSend, asOfficer, idempotencyOption, nodeOptions } from "../node-client.ts"
 import { precedences } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
@@ -80,11 +80,7 @@ export const send: Command = {
     { name: "our-ref", value: "R", help: "your own reference" },
     { name: "your-ref", value: "R", help: "the recipient's reference" },
     { name: "expires", value: defaultLife, help: "how long relays keep trying, at most 14d" },
-    {
-      name: "idempotency-key",
-      value: "K",
-      help: "the same key again is the same message: safe to repeat after a doubt",
-    },
+    idempotencyOption,
   ],
   examples: [
     {

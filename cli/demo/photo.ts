@@ -50,7 +50,7 @@ export function drawPhoto(): Uint8Array {
   return concat(
     signature,
     chunk("IHDR", header),
-    chunk("IDAT", Uint8Array.from(deflateSync(rows))),
+    chunk("IDAT", new Uint8Array(deflateSync(rows))),
     chunk("IEND", new Uint8Array(0)),
   )
 }

@@ -5,6 +5,7 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { formatDuration, formatTime } from "../duration.ts"
 import { type JsonObject, isJsonObject, numberField, objectsField, textField } from "../json.ts"
 import { asOperator } from "../node-client.ts"
+import { gapText } from "../message-view.ts"
 import { harmless } from "../output.ts"
 import { type World, nowSeconds } from "../world.ts"
 import { type Check, bad, good, watch } from "./check.ts"
@@ -27,6 +28,7 @@ export async function checkNodeStatus(
         linksCheck(about, status),
         ...clockChecks(about, status),
         ...alarmChecks(about, status),
+        ...missingChecks(about, status),
         keyCheck(about, dir, status, now),
         rosterCheck(numberField(roster, "number"), numberField(roster, "expires"), now),
         ...officerChecks({ officers: officers ?? [] }, now),
@@ -77,6 +79,16 @@ function clockChecks(about: string, status: JsonObject): readonly Check[] {
   if (!isJsonObject(clock) || clock["off"] !== true) return []
   const says = `${formatDuration(Math.abs(numberField(clock, "offsetSeconds")))} off network time`
   return [bad(`${about}: clock`, says, "set the clock: work is held until it agrees")]
+}
+
+function missingChecks(about: string, status: JsonObject): readonly Check[] {
+  return objectsField(status, "missing").map((gap) =>
+    watch(
+      `${about}: mail`,
+      gapText(gap),
+      "the node asks the sender by itself; if it lasts, call them",
+    ),
+  )
 }
 
 function alarmChecks(about: string, status: JsonObject): readonly Check[] {

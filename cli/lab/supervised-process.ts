@@ -29,6 +29,8 @@ export type ProcessEvent =
       readonly pid: number
       readonly code: number | null
       readonly signal: string | null
+      /** What the process itself said before it ended. */
+      readonly error?: { readonly code: string; readonly message: string }
     }
 
 export type ProcessPlan = {
@@ -82,6 +84,7 @@ export class SupervisedProcess {
     if (stdin === null || stdout === null) throw new RangeError("a child without pipes")
     this.#child = child
     const startedMs = this.#nowMs()
+    let said: ChappeError | undefined
     let failure = new ChappeError("internal", `${role} ${name} ended before it was ready`)
     const patience = setTimeout(() => {
       failure = new ChappeError("internal", `${role} ${name} is not ready in time`)
@@ -90,12 +93,12 @@ export class SupervisedProcess {
     // The pipe breaks when the child dies: that is what it is for.
     stdin.on("error", () => undefined)
     onLines(stdout, (line) => {
-      const said = saidBy(line)
-      if (said instanceof ChappeError) failure = said
-      if (typeof said !== "string") return
+      const heard = saidBy(line)
+      if (heard instanceof ChappeError) failure = said = heard
+      if (typeof heard !== "string") return
       clearTimeout(patience)
       this.#everReady = true
-      this.#tell({ event: "process", name, role, pid: child.pid ?? 0, dir, url: said })
+      this.#tell({ event: "process", name, role, pid: child.pid ?? 0, dir, url: heard })
       ready()
     })
     child.once("error", (cause) => {
@@ -104,7 +107,9 @@ export class SupervisedProcess {
     child.once("close", (code, signal) => {
       clearTimeout(patience)
       this.#child = undefined
-      this.#tell({ event: "exit", name, role, pid: child.pid ?? 0, code, signal })
+      const error = said && { code: said.code, message: said.message }
+      const ended = { name, role, pid: child.pid ?? 0, code, signal, ...(error && { error }) }
+      this.#tell({ event: "exit", ...ended })
       failed(failure)
       if (this.#stopping || !this.#plan.restart || !this.#everReady) return
       this.#startAgain(this.#nowMs() - startedMs)

@@ -9,8 +9,9 @@ import { precedences } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { Attachments } from "../core/attachments.ts"
-import type { Correspondence } from "../core/correspondence.ts"
+import type { Correspondence, Idempotency } from "../core/correspondence.ts"
 import type { CustodyWait } from "../core/custody-wait.ts"
+import type { Escalations } from "../core/escalations.ts"
 import { jsonOf, valueOfJson } from "../core/form-value.ts"
 import type { Inbox } from "../core/inbox.ts"
 import type { InboxItem } from "../core/inbox-records.ts"
@@ -20,7 +21,9 @@ import type { OutboxItem } from "../core/outbox-records.ts"
 import { type Session, type Sessions, requireCapability } from "../core/sessions.ts"
 import {
   type Sources,
+  escalationView,
   evidenceFileOf,
+  gapView,
   inboxView,
   outboxView,
   sentMessageView,
@@ -33,6 +36,7 @@ import {
   attachmentParams,
   attachmentQuery,
   emptyBody,
+  escalationsQuery,
   evidenceQuery,
   inboxQuery,
   messageBody,
@@ -51,6 +55,7 @@ export type MailParts = {
   readonly journal: Journal
   readonly inbox: Inbox
   readonly outbox: Outbox
+  readonly escalations: Escalations
   readonly attachments: Attachments
   readonly correspondence: Correspondence
   readonly custody: CustodyWait
@@ -122,10 +127,7 @@ function writingRoutes(server: HttpServer, parts: MailParts): void {
         yourRef: body.yourRef,
         expiresSeconds: body.expiresSeconds ?? limits.lifetimeSecondsMax,
         label: body.label,
-        idempotency:
-          body.idempotencyKey === undefined
-            ? undefined
-            : { key: body.idempotencyKey, request: sha256(utf8(requestText(body))) },
+        idempotency: idempotencyOf("send", body),
       })
       return sentView(await custody.wait(item))
     },
@@ -133,11 +135,18 @@ function writingRoutes(server: HttpServer, parts: MailParts): void {
 }
 
 /** What makes two requests the same: everything but the uploads' ids, which a repetition has anew. */
-function requestText(body: object): string {
-  return JSON.stringify({ ...body, attachments: undefined })
+function idempotencyOf(
+  action: string,
+  body: { readonly idempotencyKey?: string | undefined },
+): Idempotency | undefined {
+  const { idempotencyKey: key } = body
+  if (key === undefined) return undefined
+  // Keys of messages were hashed without their action, and still are.
+  const said = action === "send" ? { ...body, attachments: undefined } : { ...body, action }
+  return { key, request: sha256(utf8(JSON.stringify(said))) }
 }
 
-async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array> {
+export async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array> {
   for await (const piece of body) if (piece instanceof Uint8Array) yield piece
 }
 
@@ -154,7 +163,7 @@ function readingRoutes(server: HttpServer, parts: MailParts): void {
         messages.push(item)
         if (messages.length === limit) break
       }
-    return { messages: messages.map(inboxView) }
+    return { messages: messages.map(inboxView), missing: inbox.gaps.map(gapView) }
   })
 
   server.get(
@@ -231,7 +240,9 @@ function actingRoutes(server: HttpServer, parts: MailParts): void {
       const session = sessionOf(sessions, request)
       const item = await requireReceived(inbox, request.params.id)
       await record(journal, request, session, "publish", request.params.id)
-      const published = await correspondence.publish(session, item, request.body.exclude ?? [])
+      const { exclude = [] } = request.body
+      const idempotency = idempotencyOf(`publish ${request.params.id}`, request.body)
+      const published = await correspondence.publish(session, item, { exclude, idempotency })
       return sentView(await custody.wait(published))
     },
   )
@@ -245,7 +256,9 @@ function actingRoutes(server: HttpServer, parts: MailParts): void {
       const session = sessionOf(sessions, request)
       const item = await requireReceived(inbox, request.params.id)
       await record(journal, request, session, "reply", request.params.id)
-      const answer = await correspondence.reply(session, item, request.body.text)
+      const { text } = request.body
+      const idempotency = idempotencyOf(`reply ${request.params.id}`, request.body)
+      const answer = await correspondence.reply(session, item, { text, idempotency })
       return sentView(await custody.wait(answer))
     },
   )
@@ -274,13 +287,20 @@ function actingRoutes(server: HttpServer, parts: MailParts): void {
 }
 
 function outboxRoutes(server: HttpServer, parts: MailParts): void {
-  const { sessions, journal, outbox, sources } = parts
+  const { sessions, journal, outbox, escalations, sources } = parts
   server.get("/v1/outbox", { schema: { querystring: pageQuery } }, async (request) => {
     const session = sessionOf(sessions, request)
     requireCapability(session, "read/case")
     await record(journal, request, session, "outbox", "")
     const items = await outbox.list(request.query.limit ?? nodeLimits.inboxPageMax)
     return { messages: items.map(outboxView) }
+  })
+  server.get("/v1/escalations", { schema: { querystring: escalationsQuery } }, async (request) => {
+    const session = sessionOf(sessions, request)
+    requireCapability(session, "read/case")
+    await record(journal, request, session, "escalations", "")
+    const found = await escalations.list(request.query.all ?? false)
+    return { escalations: found.map(escalationView) }
   })
   server.get("/v1/messages/:id/trace", { schema: { params: messageParams } }, async (request) => {
     const session = sessionOf(sessions, request)

@@ -16,6 +16,7 @@ function oneOf<const T extends string[]>(values: readonly [...T]) {
 const member = Type.String({ maxLength: limits.memberNameMax, pattern: "^[A-Z][A-Z0-9-]*$" })
 const members = Type.Array(member, { maxItems: limits.recipientsMax })
 const hexId = Type.String({ pattern: "^[0-9a-f]{32}$" })
+const idempotencyKey = Type.String({ minLength: 1, maxLength: 256 })
 const reference = Type.String({ minLength: 1, maxLength: 64 })
 
 export const sessionBody = Type.Object(
@@ -49,7 +50,7 @@ export const messageBody = Type.Object(
     ourRef: Type.Optional(reference),
     yourRef: Type.Optional(reference),
     expiresSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: limits.lifetimeSecondsMax })),
-    idempotencyKey: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    idempotencyKey: Type.Optional(idempotencyKey),
     label: Type.Optional(
       Type.Object(
         { classification: oneOf(classifications), handling: oneOf(handlingCodes) },
@@ -83,9 +84,17 @@ export const pageQuery = Type.Object(
 )
 export const evidenceQuery = Type.Object({ disclose: Type.Optional(Type.Boolean()) }, closed)
 
-export const publishBody = Type.Object({ exclude: Type.Optional(members) }, closed)
+export const escalationsQuery = Type.Object({ all: Type.Optional(Type.Boolean()) }, closed)
+
+export const publishBody = Type.Object(
+  { exclude: Type.Optional(members), idempotencyKey: Type.Optional(idempotencyKey) },
+  closed,
+)
 export const replyBody = Type.Object(
-  { text: Type.String({ minLength: 1, maxLength: 200_000 }) },
+  {
+    text: Type.String({ minLength: 1, maxLength: 200_000 }),
+    idempotencyKey: Type.Optional(idempotencyKey),
+  },
   closed,
 )
 export const refuseBody = Type.Object(
@@ -103,6 +112,10 @@ export const officerBody = Type.Object(
     maxPrecedence: Type.Optional(oneOf(precedences)),
     days: Type.Optional(Type.Integer({ minimum: 1, maximum: 90 })),
   },
+  closed,
+)
+export const courierParams = Type.Object(
+  { member: Type.String({ minLength: 1, maxLength: limits.memberNameMax }) },
   closed,
 )
 export const officerParams = Type.Object(

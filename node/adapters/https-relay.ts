@@ -97,7 +97,7 @@ export class HttpsRelay implements RelayDoor {
         })
         answer.once("error", fail)
         answer.once("end", () => {
-          const bytes = Uint8Array.from(Buffer.concat(parts))
+          const bytes = new Uint8Array(Buffer.concat(parts))
           if ((answer.statusCode ?? 0) < 300) resolve(bytes)
           else reject(refusal(this.name, answer.statusCode ?? 0, bytes))
         })

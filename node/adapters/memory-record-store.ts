@@ -39,6 +39,14 @@ export class MemoryRecordStore implements RecordStore {
     })
   }
 
+  async *snapshot(limit: number): AsyncGenerator<readonly StoredRecord[], void, void> {
+    this.#requireWhole()
+    const all = [...this.#durable]
+      .toSorted(([a], [b]) => compareText(a, b))
+      .map(([key, value]) => ({ key, value: value.slice() }))
+    for (let at = 0; at < all.length; at += limit) yield all.slice(at, at + limit)
+  }
+
   async commit(changes: readonly Change[]): Promise<void> {
     this.#requireWhole()
     this.#commits += 1

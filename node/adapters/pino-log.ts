@@ -9,8 +9,8 @@ export function pinoLog(options: { readonly name: string; readonly level: string
     pino.destination({ dest: 2, sync: true }),
   )
   return {
-    info: (event, fields = {}) => logger.info(fields, event),
-    warn: (event, fields = {}) => logger.warn(fields, event),
-    error: (event, fields = {}) => logger.error(fields, event),
+    info: (event, fields = {}) => logger.info({ event, ...fields }),
+    warn: (event, fields = {}) => logger.warn({ event, ...fields }),
+    error: (event, fields = {}) => logger.error({ event, ...fields }),
   }
 }

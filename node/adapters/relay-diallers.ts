@@ -5,14 +5,18 @@ import type { Directory } from "../../protocol/directory.ts"
 import type { NetworkClock } from "../core/network-clock.ts"
 import type { LinkTable } from "../core/link-table.ts"
 import type { RelayState } from "../core/status.ts"
-import type { FileKeyVault } from "./key-vault.ts"
 import { type DiallerOptions, type RelayAddress, RelayDialler } from "./relay-dialler.ts"
+
+/** The own link keys, the newest last. */
+export type LinkSecrets = {
+  linkSecrets(): readonly { readonly publicKey: Uint8Array; readonly secret: Uint8Array }[]
+}
 
 export class RelayDiallers {
   readonly #directory: Directory
   readonly #clock: NetworkClock
   readonly #links: LinkTable
-  readonly #vault: FileKeyVault
+  readonly #vault: LinkSecrets
   readonly #options: Omit<DiallerOptions, "address" | "failed">
   readonly #diallers = new Map<string, RelayDialler>()
   readonly #codes = new Map<string, string>()
@@ -21,7 +25,7 @@ export class RelayDiallers {
     readonly directory: Directory
     readonly clock: NetworkClock
     readonly links: LinkTable
-    readonly vault: FileKeyVault
+    readonly vault: LinkSecrets
     readonly options: Omit<DiallerOptions, "address" | "failed">
   }) {
     this.#directory = parts.directory

@@ -1,6 +1,7 @@
 // Alarms: what an operator must see. Kept with their evidence; the same alarm about the same subject
 // is raised once.
 
+import { toHex } from "../../protocol/bytes.ts"
 import { type Infer, bytes, list, record, text, uint } from "../../protocol/codec.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Log } from "./ports.ts"
@@ -65,6 +66,12 @@ export class Alarms {
     const key = `${kind}/${subject}`
     if (!this.#raised.delete(key)) return
     await this.#records.commit([this.#table.remove(key)])
+  }
+
+  /** Whether a relay has seen later work of this key than is known here. */
+  isCloned(keyId: Uint8Array): boolean {
+    const name = toHex(keyId)
+    return this.list().some(({ kind, subject }) => kind === "clone" && subject.endsWith(name))
   }
 
   list(): readonly Alarm[] {

@@ -46,6 +46,8 @@ export class BodyTransfer {
   }
 
   async #download(body: AttachmentRef, first: RelayLink | undefined): Promise<void> {
+    // A courier may have brought it.
+    if ((await this.#files.state(body.hash)).kind === "whole") return
     const others = this.#links.inOrder().filter((link) => link !== first)
     for (const link of first === undefined ? others : [first, ...others]) {
       try {

@@ -30,7 +30,8 @@ export function nextPlace(last: ChannelOut | undefined): {
 // ---- The recipient's side
 
 const span = record({ first: u32, last: u32 })
-type Span = Infer<typeof span>
+/** Numbers first … last. */
+export type Span = Infer<typeof span>
 /** Gaps that are remembered; of more the oldest go, and what comes for them is refused. */
 const missingMax = 1_024
 
@@ -93,4 +94,15 @@ export function passedOver(channel: ChannelIn, seq: number): ChannelIn {
   const gap = { first: channel.last + 1, last: seq - 1 }
   const missing = [...channel.missing, gap].slice(-missingMax)
   return { last: seq - 1, lastId: null, missing }
+}
+
+/** The numbers that are neither settled nor among `here`, which wait for their turn. */
+export function openSpans(channel: ChannelIn, here: readonly number[]): readonly Span[] {
+  const spans = [...channel.missing]
+  let next = channel.last + 1
+  for (const seq of here.toSorted((a, b) => a - b)) {
+    if (seq > next) spans.push({ first: next, last: seq - 1 })
+    next = Math.max(next, seq + 1)
+  }
+  return spans
 }

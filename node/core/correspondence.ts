@@ -47,6 +47,9 @@ export const messageTypes = {
 } as const satisfies Record<string, ContentType>
 export type MessageType = keyof typeof messageTypes
 
+/** The key and a hash of the request as it came. */
+export type Idempotency = { readonly key: string; readonly request: Uint8Array }
+
 export type SendRequest = {
   readonly type: MessageType
   readonly to: readonly string[]
@@ -60,8 +63,7 @@ export type SendRequest = {
   readonly yourRef: string | undefined
   readonly expiresSeconds: number
   readonly label: Label | undefined
-  /** The key and a hash of the request as it came. */
-  readonly idempotency: { readonly key: string; readonly request: Uint8Array } | undefined
+  readonly idempotency: Idempotency | undefined
 }
 
 const defaultLabel: Label = { classification: "OFFICIAL", handling: "H0" }
@@ -72,7 +74,7 @@ type NewContent = {
   readonly members: readonly string[]
   readonly lane: Lane
   readonly expiresSeconds: number
-  readonly idempotency: SendRequest["idempotency"]
+  readonly idempotency: Idempotency | undefined
 }
 
 /** A message as it was opened for a reader. */
@@ -128,10 +130,8 @@ export class Correspondence {
    */
   async send(session: Session, request: SendRequest): Promise<OutboxItem> {
     const { idempotency } = request
-    if (idempotency !== undefined) {
-      const before = await this.#outbox.known(idempotency.key, idempotency.request)
-      if (before !== undefined) return before
-    }
+    const before = await this.#before(idempotency)
+    if (before !== undefined) return before
     const type = messageTypes[request.type]
     const { to, info } = this.#addressees(request)
     const attachments: Attachment[] = []
@@ -166,9 +166,15 @@ export class Correspondence {
   async publish(
     session: Session,
     item: InboxItem,
-    exclude: readonly string[],
+    request: {
+      readonly exclude: readonly string[]
+      readonly idempotency?: Idempotency | undefined
+    },
   ): Promise<OutboxItem> {
     requireCapability(session, "desk/decide")
+    const { exclude, idempotency } = request
+    const before = await this.#before(idempotency)
+    if (before !== undefined) return before
     const { content, document, mail } = await this.show(item)
     if (content.type !== "notice/request")
       throw new ChappeError("not-ready", "only a notice that was requested can be published")
@@ -200,13 +206,27 @@ export class Correspondence {
       members,
       lane: header.core.precedence,
       expiresSeconds: limits.lifetimeSecondsMax,
-      idempotency: undefined,
+      idempotency,
     })
   }
 
+  /** What the same request made before. Refused: `idempotency-key`. */
+  async #before(idempotency: Idempotency | undefined): Promise<OutboxItem | undefined> {
+    return idempotency === undefined
+      ? undefined
+      : await this.#outbox.known(idempotency.key, idempotency.request)
+  }
+
   /** Answers a message to its sender; its ladder shows ANSWERED. */
-  async reply(session: Session, item: InboxItem, text: string): Promise<OutboxItem> {
+  async reply(
+    session: Session,
+    item: InboxItem,
+    request: { readonly text: string; readonly idempotency?: Idempotency | undefined },
+  ): Promise<OutboxItem> {
     requireCapability(session, "take/charge")
+    const { text, idempotency } = request
+    const before = await this.#before(idempotency)
+    if (before !== undefined && item.state === "answered") return before
     const { document } = await this.show(item)
     const prefixed = document.subject.startsWith("Re: ") ? "" : "Re: "
     const subject = Array.from(`${prefixed}${document.subject}`).slice(0, 150).join("")
@@ -228,7 +248,7 @@ export class Correspondence {
       members: [item.from],
       lane: item.lane,
       expiresSeconds: limits.lifetimeSecondsMax,
-      idempotency: undefined,
+      idempotency,
     })
     const receipt = { step: "answered", reason: null, ref: answer.id } as const
     await this.#inbox.advance(item, "answered", { ...receipt, by: session.officer.officer })
@@ -365,10 +385,21 @@ export class Correspondence {
       throw new ChappeError("not-found", "the message has no such attachment")
     const state = await this.#files.state(found.hash)
     if (state.kind !== "whole") {
-      await this.#bodies.download({ hash: found.hash, length: found.cipherLength })
+      await this.#download(item, found)
       await this.#inbox.fetched(item, found.hash)
     }
     return found
+  }
+
+  /** What no relay gives is asked for from the sender; it can be fetched when it has come. */
+  async #download(item: InboxItem, { hash, cipherLength }: Attachment): Promise<void> {
+    try {
+      await this.#bodies.download({ hash, length: cipherLength })
+    } catch (cause) {
+      if (cause instanceof ChappeError && cause.code === "attachments-missing")
+        this.#inbox.wantBody(item, hash)
+      throw cause
+    }
   }
 
   /** The plaintext of an attachment, as a stream. */

@@ -32,6 +32,7 @@ import { ask } from "./ask.ts"
 import type { Log, RelayLink } from "./ports.ts"
 import { type Records, type Table, numberKey, walk } from "./records.ts"
 import { Serials } from "./serial.ts"
+import { WaitingStatements } from "./waiting-statements.ts"
 
 const rawEntry = bytes(1, limits.entryBytesMax)
 const verifiedHead = record({
@@ -50,11 +51,6 @@ type Followed = {
   readonly ids: Set<string>
 }
 
-type Pending = {
-  readonly kind: StatementKind
-  readonly statement: Uint8Array
-}
-
 export type Learned = {
   readonly kind: StatementKind
   readonly id: Uint8Array
@@ -71,8 +67,7 @@ export class DirectoryFollower {
   readonly #now: () => number
   readonly #followed = new Map<string, Followed>()
   readonly #serials = new Serials()
-  /** Statements that want an earlier one first, which another log may bring. */
-  #pending: Pending[] = []
+  readonly #waiting = new WaitingStatements()
   readonly #onLearned: ((learned: Learned) => void)[] = []
 
   constructor(options: {
@@ -112,10 +107,18 @@ export class DirectoryFollower {
     }
   }
 
-  /** Takes a statement in from any source. Forks raise an alarm and are kept as evidence. */
-  learn(kind: StatementKind, statement: Uint8Array): void {
-    if (!this.#apply(kind, statement)) this.#pending.push({ kind, statement })
-    else this.#retryPending()
+  /**
+   * Takes a statement in from any source: a relay, a log, or this node itself. Forks raise an alarm and are
+   * kept as evidence.
+   */
+  learn(kind: StatementKind, statement: Uint8Array, source = "own"): void {
+    if (!this.#apply(kind, statement)) this.#waiting.add(source, { kind, statement })
+    else this.#waiting.retry((one) => this.#apply(one.kind, one.statement))
+  }
+
+  /** Statements that do not fit yet. */
+  get waitingCount(): number {
+    return this.#waiting.count
   }
 
   sizeOf(origin: string): number {
@@ -262,7 +265,7 @@ export class DirectoryFollower {
   #takeEntry(origin: string, index: number, entry: Uint8Array): void {
     const stored = this.#readEntry(entry, index)
     if (stored === undefined) return
-    this.learn(stored.kind, stored.statement)
+    this.learn(stored.kind, stored.statement, origin)
     this.#directory.place(origin, index, stored.id)
     this.#follow(origin).ids.add(toHex(stored.id))
   }
@@ -304,14 +307,6 @@ export class DirectoryFollower {
       : this.#alarms.raise("statement-refused", `${name} ${error.code}`, [statement])
     // A failed disk is reported by the records themselves.
     raised.catch(() => undefined)
-  }
-
-  #retryPending(): void {
-    for (let progress = true; progress && this.#pending.length > 0;) {
-      const before = this.#pending.length
-      this.#pending = this.#pending.filter(({ kind, statement }) => !this.#apply(kind, statement))
-      progress = this.#pending.length < before
-    }
   }
 }
 

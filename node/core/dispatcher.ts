@@ -1,11 +1,12 @@
-// Hands sealed envelopes to relays until one has custody: the first home that is linked, then the next
-// with the same bytes, when an answer is late or the link breaks. docs/PROTOCOL.md, "Custody".
+// Hands sealed envelopes to relays until one has custody, a flash two: the first home that is linked, then
+// the next with the same bytes, when an answer or a receipt is late or the link breaks. A relay that lost
+// its disk is refilled from here. docs/PROTOCOL.md, "Delivery".
 
 import { openAcceptance } from "../../keys/accepted-entry.ts"
-import { toHex } from "../../protocol/bytes.ts"
+import { fromHex, toHex } from "../../protocol/bytes.ts"
 import type { DeliveryPolicy } from "../../protocol/delivery-policy.ts"
 import type { Directory } from "../../protocol/directory.ts"
-import { precedences } from "../../protocol/envelope.ts"
+import { type Lane, lanes, precedences } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { linkLaneOf } from "../../protocol/frames.ts"
 import { nodeLimits } from "../limits.ts"
@@ -13,10 +14,10 @@ import type { Alarms } from "./alarms.ts"
 import { Refused, ask } from "./ask.ts"
 import type { BodyTransfer } from "./body-transfer.ts"
 import type { LinkTable } from "./link-table.ts"
-import type { LogStatements } from "./log-statements.ts"
+import type { LogStatements, StoredStatement } from "./log-statements.ts"
 import type { NetworkClock } from "./network-clock.ts"
-import type { Outbox } from "./outbox.ts"
-import type { ActiveEnvelope } from "./outbox-records.ts"
+import type { LoadedEnvelope, Outbox } from "./outbox.ts"
+import type { ActiveEnvelope, OutboxItem } from "./outbox-records.ts"
 import type { Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
 import type { Records } from "./records.ts"
@@ -26,9 +27,13 @@ const nothing = (): void => undefined
 type Attempt = {
   /** Relays that were tried since the last pause. */
   readonly tried: Set<string>
-  underWay: boolean
+  /** Submits that have not come back. */
+  underWay: number
   notBeforeMs: number
 }
+
+/** An envelope that every linked relay took, and still without a receipt after its deadline. */
+type Repetition = { rounds: number; nextMs: number }
 
 export class Dispatcher {
   readonly #directory: Directory
@@ -42,8 +47,11 @@ export class Dispatcher {
   readonly #clock: NetworkClock
   readonly #log: Log
   readonly #policy: () => DeliveryPolicy
+  readonly #heldNumber: (relay: string, keyId: Uint8Array) => number | undefined
   readonly #attempts = new Map<string, Attempt>()
-  #underWay = 0
+  readonly #repetitions = new Map<string, Repetition>()
+  /** Submits under way, by lane. */
+  readonly #underWay = new Map<Lane, number>()
   #stopped = false
 
   constructor(options: {
@@ -58,6 +66,8 @@ export class Dispatcher {
     readonly clock: NetworkClock
     readonly log: Log
     readonly policy: () => DeliveryPolicy
+    /** The highest number of this key in its log that the relay said it holds. */
+    readonly heldNumber: (relay: string, keyId: Uint8Array) => number | undefined
   }) {
     this.#directory = options.directory
     this.#links = options.links
@@ -70,6 +80,7 @@ export class Dispatcher {
     this.#clock = options.clock
     this.#log = options.log
     this.#policy = options.policy
+    this.#heldNumber = options.heldNumber
     this.#outbox.whenSealed(() => this.pump())
   }
 
@@ -84,44 +95,122 @@ export class Dispatcher {
     for (const { kind, subject } of await this.#statements.openItems(origin))
       if (kind === "envelope") await this.#submitQuietly(link, subject)
     this.pump()
+    this.pumpOverdue()
+    await this.#refill(link)
   }
 
-  /** Starts as many submits as may be under way. */
-  pump(): void {
-    if (this.#stopped || this.#clock.isOff) return
-    this.#start(this.#outbox.waiting())
-  }
-
-  /** In custody so long without a receipt that another relay should have it too. */
-  pumpOverdue(): void {
-    if (this.#stopped || this.#clock.isOff) return
-    this.#start(this.#outbox.active().filter((envelope) => this.#isOverdue(envelope)))
-  }
-
-  #start(envelopes: Iterable<ActiveEnvelope>): void {
-    for (const envelope of envelopes) {
-      if (this.#underWay >= nodeLimits.submitsInFlight) return
-      const attempt = this.#attemptOf(envelope)
-      if (attempt.underWay || attempt.notBeforeMs > this.#clock.monotonicMs()) continue
-      const link = this.#nextLink(envelope, attempt)
-      if (link === undefined) continue
-      attempt.underWay = true
-      this.#underWay += 1
-      void this.#run(envelope, attempt, link)
+  /** A relay that came back without what it had in custody gets it again, from the ends. */
+  async #refill(link: RelayLink): Promise<void> {
+    for (const { messageId, custodians } of this.#outbox.active()) {
+      if (!custodians.includes(link.relay) || !(await this.#isLost(link.relay, messageId))) continue
+      this.#log.info("refill", { id: toHex(messageId), relay: link.relay })
+      await this.#submitQuietly(link, messageId)
     }
   }
 
-  #isOverdue({ custodians, custodyAt, lane }: ActiveEnvelope): boolean {
-    if (custodians.length === 0) return false
-    const deadline = this.#policy().deadlineSeconds[precedences[lane]]
-    return this.#clock.now() > custodyAt + deadline * custodians.length
+  /** Whether the relay has begun another log since it took this, or holds fewer numbers than it promised. */
+  async #isLost(relay: string, messageId: Uint8Array): Promise<boolean> {
+    const made = await this.#statements.known(messageId, this.#statements.originOf(relay))
+    if (made === undefined || made.acceptance === null) return true
+    const { keyId, seq } = made.statement
+    const held = this.#heldNumber(relay, keyId)
+    return held !== undefined && held < seq
+  }
+
+  /**
+   * Starts as many submits as may be under way. Each lane may always have one: a stream of urgent mail
+   * does not keep the rest here for ever.
+   */
+  pump(): void {
+    if (this.#stopped || this.#clock.isOff || this.#links.first() === undefined) return
+    for (const lane of lanes.toReversed()) this.#start(lane, this.#outbox.waiting(lane))
+  }
+
+  /** What should be at more relays than it is, or is in custody for too long without a receipt. */
+  pumpOverdue(): void {
+    if (this.#stopped || this.#clock.isOff || this.#links.first() === undefined) return
+    const inCustody = this.#outbox.active().filter(({ custodians }) => custodians.length > 0)
+    for (const name of this.#repetitions.keys())
+      if (!this.#outbox.isInCustody(fromHex(name))) this.#repetitions.delete(name)
+    for (const lane of lanes.toReversed())
+      this.#start(
+        lane,
+        inCustody.filter((envelope) => envelope.lane === lane && this.#isWanting(envelope)),
+      )
+    for (const envelope of inCustody) if (this.#isRepetitionDue(envelope)) this.#repeat(envelope)
+  }
+
+  #start(lane: Lane, envelopes: Iterable<ActiveEnvelope>): void {
+    for (const envelope of envelopes)
+      for (;;) {
+        if (!this.#hasRoom(lane)) return
+        const attempt = this.#attemptOf(envelope)
+        if (attempt.notBeforeMs > this.#clock.monotonicMs()) break
+        if (envelope.custodians.length + attempt.underWay >= this.#copies(envelope)) break
+        const link = this.#nextLink(envelope, attempt)
+        if (link === undefined) {
+          const isUnused = attempt.underWay === 0 && attempt.tried.size === 0
+          if (isUnused && attempt.notBeforeMs === 0)
+            this.#attempts.delete(toHex(envelope.messageId))
+          break
+        }
+        void this.#run(envelope, attempt, link)
+      }
+  }
+
+  #hasRoom(lane: Lane): boolean {
+    const underWay = [...this.#underWay.values()].reduce((sum, one) => sum + one, 0)
+    return underWay < nodeLimits.submitsInFlight || (this.#underWay.get(lane) ?? 0) === 0
+  }
+
+  #isWanting(envelope: ActiveEnvelope): boolean {
+    return envelope.custodians.length < this.#copies(envelope)
+  }
+
+  /** At how many relays it should be: a flash at two at once; one more after each deadline. */
+  #copies(envelope: ActiveEnvelope): number {
+    const first = precedences[envelope.lane] === "flash" ? 2 : 1
+    return first + this.#deadlinesPassed(envelope)
+  }
+
+  #deadlinesPassed({ custodians, custodyAt, lane }: ActiveEnvelope): number {
+    if (custodians.length === 0) return 0
+    return Math.floor((this.#clock.now() - custodyAt) / this.#deadlineSeconds(lane))
+  }
+
+  #deadlineSeconds(lane: Lane): number {
+    return this.#policy().deadlineSeconds[precedences[lane]]
+  }
+
+  /** A relay that took it may have lost it: it is handed in again, less and less often. */
+  #isRepetitionDue(envelope: ActiveEnvelope): boolean {
+    const { custodians, messageId } = envelope
+    if (this.#deadlinesPassed(envelope) < custodians.length) return false
+    if (this.#links.first(new Set(custodians)) !== undefined) return false
+    return (this.#repetitions.get(toHex(messageId))?.nextMs ?? 0) <= this.#clock.monotonicMs()
+  }
+
+  #repeat(envelope: ActiveEnvelope): void {
+    const { lane, messageId } = envelope
+    const links = this.#links.inOrder()
+    const repetition = this.#repetitions.get(toHex(messageId)) ?? { rounds: 0, nextMs: 0 }
+    const link = links[repetition.rounds % links.length]
+    if (link === undefined || !this.#hasRoom(lane)) return
+    const deadlineMs = this.#deadlineSeconds(lane) * 1_000
+    const waitMsMax = Math.max(deadlineMs, nodeLimits.handAgainMsMax)
+    const waitMs = Math.min(deadlineMs * 2 ** repetition.rounds, waitMsMax)
+    const rounds = repetition.rounds + 1
+    const nextMs = this.#clock.monotonicMs() + waitMs
+    this.#repetitions.set(toHex(messageId), { rounds, nextMs })
+    this.#log.info("hand-again", { id: toHex(messageId), relay: link.relay, rounds })
+    void this.#run(envelope, this.#attemptOf(envelope), link)
   }
 
   #attemptOf({ messageId }: ActiveEnvelope): Attempt {
     const name = toHex(messageId)
     let attempt = this.#attempts.get(name)
     if (attempt === undefined) {
-      attempt = { tried: new Set(), underWay: false, notBeforeMs: 0 }
+      attempt = { tried: new Set(), underWay: 0, notBeforeMs: 0 }
       this.#attempts.set(name, attempt)
     }
     return attempt
@@ -129,7 +218,7 @@ export class Dispatcher {
 
   #nextLink({ custodians }: ActiveEnvelope, attempt: Attempt): RelayLink | undefined {
     const next = this.#links.first(new Set([...attempt.tried, ...custodians]))
-    if (next === undefined && attempt.tried.size > 0) {
+    if (next === undefined && attempt.tried.size > 0 && attempt.underWay === 0) {
       // All were tried: again from the first, but not at once.
       attempt.tried.clear()
       attempt.notBeforeMs = this.#clock.monotonicMs() + nodeLimits.retryMs
@@ -139,16 +228,19 @@ export class Dispatcher {
   }
 
   async #run(envelope: ActiveEnvelope, attempt: Attempt, link: RelayLink): Promise<void> {
+    const { lane } = envelope
+    attempt.underWay += 1
+    this.#underWay.set(lane, (this.#underWay.get(lane) ?? 0) + 1)
+    attempt.tried.add(link.relay)
     try {
-      attempt.tried.add(link.relay)
       const submitted = this.#submit(link, envelope.messageId)
       const inTime = await this.#inTime(submitted, envelope)
-      if (inTime) this.#attempts.delete(toHex(envelope.messageId))
+      if (inTime && attempt.underWay === 1) this.#attempts.delete(toHex(envelope.messageId))
     } catch (cause) {
       this.#failed(envelope, attempt, link, cause)
     } finally {
-      attempt.underWay = false
-      this.#underWay -= 1
+      attempt.underWay -= 1
+      this.#underWay.set(lane, (this.#underWay.get(lane) ?? 1) - 1)
       this.pump()
     }
   }
@@ -202,8 +294,41 @@ export class Dispatcher {
     const item = await this.#outbox.ofEnvelope(messageId)
     if (envelope === undefined || item === undefined) return
     for (const body of item.attachments) await this.#bodies.upload(link, body)
-    const origin = this.#statements.originOf(link.relay)
-    const made = await this.#statements.prepare("envelope", messageId, origin, true)
+    const made = await this.#statementFor(link.relay, messageId)
+    try {
+      await this.#submitUnder(made, link, item, envelope, messageId)
+    } catch (cause) {
+      const { origin } = made.statement
+      const current = this.#statements.originOf(link.relay)
+      if (!(cause instanceof Refused) || cause.code !== "stale" || origin === current) throw cause
+      // It does not know the message any more: it is new there, under a number of the new log.
+      const anew = await this.#statements.prepare("envelope", messageId, current, true)
+      await this.#submitUnder(anew, link, item, envelope, messageId)
+    }
+  }
+
+  /**
+   * What this relay took the message under, in an earlier log of its own; else a statement for its log
+   * now. A relay that knows the message would leave a new number unused.
+   */
+  async #statementFor(relay: string, messageId: Uint8Array): Promise<StoredStatement> {
+    const origin = this.#statements.originOf(relay)
+    const earlier = (await this.#statements.statementsOf(messageId)).filter(({ statement }) =>
+      statement.origin.startsWith(`${relay}/`),
+    )
+    const isCurrent = earlier.some(({ statement }) => statement.origin === origin)
+    const taken = earlier.findLast(({ acceptance }) => acceptance !== null)
+    if (!isCurrent && taken !== undefined) return taken
+    return await this.#statements.prepare("envelope", messageId, origin, true)
+  }
+
+  async #submitUnder(
+    made: StoredStatement,
+    link: RelayLink,
+    item: OutboxItem,
+    envelope: LoadedEnvelope,
+    messageId: Uint8Array,
+  ): Promise<void> {
     const request = {
       name: "submit",
       header: envelope.header,

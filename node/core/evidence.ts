@@ -31,8 +31,9 @@ import type { NetworkClock } from "./network-clock.ts"
 import type { Outbox } from "./outbox.ts"
 import { type StoredReceipt, storedReceipt } from "./outbox-records.ts"
 import type { OwnPrekeys } from "./own-prekeys.ts"
-import type { Log, RelayLink } from "./ports.ts"
+import type { Change, Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
+import type { BookItem } from "./receipt-book.ts"
 import { type Keyed, type Records, type Table, numberKey, walk } from "./records.ts"
 
 export class Evidence {
@@ -46,10 +47,13 @@ export class Evidence {
   readonly #batches: BatchVerifier
   readonly #records: Records
   readonly #receipts: Table<StoredReceipt>
+  /** By relay: when it brought sealed receipts that no key opened. */
+  readonly #misses = new Map<string, number[]>()
   readonly #clock: NetworkClock
   readonly #log: Log
   /** A recipient lost the key: its copy is to be sealed anew. */
   readonly #reseal: (messageId: Uint8Array, from: RelayLink) => void
+  readonly #handOver: (messageId: Uint8Array, relay: string) => void
 
   constructor(options: {
     readonly me: string
@@ -64,6 +68,8 @@ export class Evidence {
     readonly clock: NetworkClock
     readonly log: Log
     readonly reseal: (messageId: Uint8Array, from: RelayLink) => void
+    /** Hands the envelope to this relay again. */
+    readonly handOver: (messageId: Uint8Array, relay: string) => void
   }) {
     this.#me = options.me
     this.#directory = options.directory
@@ -78,22 +84,40 @@ export class Evidence {
     this.#clock = options.clock
     this.#log = options.log
     this.#reseal = options.reseal
+    this.#handOver = options.handOver
   }
 
   /**
    * Takes each item in that holds; resolves when all are stored. Items that do not hold are noted and
-   * passed over: sending them again would not help. Refused: `stale` while keys cannot be judged yet.
+   * passed over: sending them again would not help. Refused: `stale` while keys cannot be judged yet,
+   * `busy` after too much that no key opens.
    */
   async take(link: RelayLink, message: LinkMessage<"evidence">): Promise<void> {
+    let missed = 0
     for (const item of message.items) {
+      if (item.auth === null && missed >= nodeLimits.sealedMissesMax) continue
+      if (item.auth === null) this.#demandPatience(link.relay)
       try {
         await this.#takeItem(link, message, item)
       } catch (cause) {
         if (!(cause instanceof ChappeError)) throw cause
+        if (cause.code === "wrap") {
+          missed += 1
+          this.#misses.get(link.relay)?.push(this.#clock.monotonicMs())
+        }
         if (["storage", "disk-full", "stale", "link-down"].includes(cause.code)) throw cause
         this.#log.warn("evidence-refused", { from: message.from, code: cause.code })
       }
     }
+  }
+
+  /** What no key opens is dear to try: a relay that brings much of it waits. Refused: `busy`. */
+  #demandPatience(relay: string): void {
+    const minuteAgo = this.#clock.monotonicMs() - 60_000
+    const recent = (this.#misses.get(relay) ?? []).filter((at) => at > minuteAgo)
+    this.#misses.set(relay, recent)
+    if (recent.length >= nodeLimits.sealedMissesPerMinute)
+      throw new ChappeError("busy", `${relay} brings receipts that no key opens`)
   }
 
   /** Everything stored about an envelope, in the order of arrival. */
@@ -101,6 +125,11 @@ export class Evidence {
     const found: Keyed<StoredReceipt>[] = []
     for await (const one of walk(this.#receipts, `${toHex(messageId)}/`)) found.push(one)
     return found
+  }
+
+  /** This node's own receipt about a message of its own, before a relay has logged it. */
+  own({ receipt, auth }: Pick<BookItem, "receipt" | "auth">): Change {
+    return this.#receipts.put(keyOf(decodeReceipt(receipt)), { receipt, auth, acceptance: null })
   }
 
   async #takeItem(
@@ -115,7 +144,7 @@ export class Evidence {
     if (step === "expired") await this.#requireTimeOver(receipt.messageId)
     const rung = rungOf(step)
     const name = toHex(receipt.messageId)
-    const key = `${name}/${numberKey(receipt.step)}/${receipt.recipientNode}/${toHex(receipt.keyId)}`
+    const key = keyOf(receipt)
     const before = await this.#receipts.get(key)
     const { acceptance } = opened
     const isBetter = before === undefined || (before.acceptance === null && acceptance !== null)
@@ -132,6 +161,8 @@ export class Evidence {
     const isResealed = await this.#outbox.reached(messageId, recipientNode, reached, changes)
     this.#log.info("evidence", { id: name, step, recipient: recipientNode })
     if (isResealed) this.#reseal(messageId, link)
+    // The relay no longer has what it took; this node keeps it until it expires.
+    if (step === "undelivered" && reason === damaged) this.#handOver(messageId, receipt.by ?? "")
   }
 
   /** A relay that gives up early must not stop the sender. Refused: `signature`. */
@@ -187,7 +218,7 @@ export class Evidence {
   async #verify(link: RelayLink, receipt: Receipt, opened: OpenedItem): Promise<void> {
     if (isSealedStep(receipt.step) !== opened.isSealed)
       throw new ChappeError("signature", "a receipt travels in the wrong form")
-    const signer = signerOf(receipt)
+    const signer = signerOf(receipt, this.#me)
     const auth = decodeAuth(opened.auth)
     const id = receiptIdOf(sha256, opened.receipt)
     const root = batchRoot(sha256, auth, id, "message")
@@ -222,6 +253,9 @@ export class Evidence {
   }
 }
 
+/** The reason of UNDELIVERED when a relay's disk does not give a message back. */
+const damaged = "damaged"
+
 type OpenedItem = {
   readonly receipt: Uint8Array
   readonly auth: Uint8Array
@@ -238,11 +272,19 @@ const relaySteps: readonly number[] = [
   receiptSteps.undelivered,
 ]
 
-/** Refused: `signature` where nobody who may take the step is named. */
-export function signerOf(receipt: Receipt): string {
+function keyOf({ messageId, step, recipientNode, keyId }: Receipt): string {
+  return `${toHex(messageId)}/${numberKey(step)}/${recipientNode}/${toHex(keyId)}`
+}
+
+/**
+ * The recipient's node, the relay that took the step, or the sender where it says that a deadline was
+ * missed. Refused: `signature` where nobody who may take the step is named.
+ */
+export function signerOf(receipt: Receipt, sender: string): string {
   const isRelays = relaySteps.includes(receipt.step)
   if (!isRelays) return receipt.recipientNode
-  const { by } = receipt
+  const { by, step } = receipt
+  if (by === sender && step === receiptSteps.undelivered) return by
   if (by === null || isMemberName(by))
     throw new ChappeError("signature", "a relay's receipt names no relay")
   return by

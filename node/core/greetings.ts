@@ -2,17 +2,18 @@
 // old backup. docs/PROTOCOL.md, "Links".
 
 import { openHello, signHello } from "../../keys/link-hello.ts"
-import { toHex } from "../../protocol/bytes.ts"
+import { emptyBytes, equalBytes, toHex } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { type DirectoryHead, suites } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { Alarms } from "./alarms.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
-import { type Identity, requireSigningKey } from "./identity.ts"
+import { type Identity, requireSigningKey, signingKeyAt } from "./identity.ts"
 import type { LogStatements } from "./log-statements.ts"
 import type { NetworkClock } from "./network-clock.ts"
 
-type Said = { readonly keyId: Uint8Array; readonly session: number }
+/** `size`: of the relay's directory log, as it was known when we spoke. */
+type Said = { readonly keyId: Uint8Array; readonly session: number; readonly size: number }
 
 export class Greetings {
   readonly #identity: Identity
@@ -22,6 +23,7 @@ export class Greetings {
   readonly #alarms: Alarms
   readonly #clock: NetworkClock
   readonly #said = new Map<string, Said>()
+  readonly #held = new Map<string, number>()
   readonly #heads = new Map<string, DirectoryHead>()
 
   constructor(options: {
@@ -40,16 +42,16 @@ export class Greetings {
     this.#clock = options.clock
   }
 
-  /** Our signed HELLO; its session number is stored before it is said. Refused: `key-expired`. */
+  /** Our signed HELLO; its session number is stored before it is said. Refused: `clone`, `key-expired`. */
   async say(relay: string, exporter: Uint8Array): Promise<Uint8Array> {
-    const { signing, station } = requireSigningKey(
-      this.#identity,
-      this.#directory,
-      this.#clock.now(),
-    )
+    const now = this.#clock.now()
+    if (signingKeyAt(this.#identity, this.#directory, now) === undefined && this.#hasClone())
+      throw new ChappeError("clone", "this node is a copy, or was put back from one")
+    const { signing, station } = requireSigningKey(this.#identity, this.#directory, now)
     const { keyId } = signing
     const session = await this.#statements.nextSession(keyId, relay)
-    this.#said.set(relay, { keyId, session })
+    const { size } = this.#follower.headOf(this.#directoryOrigin(relay))
+    this.#said.set(relay, { keyId, session, size })
     return signHello(signing, {
       exporter,
       from: this.#identity.name,
@@ -77,9 +79,40 @@ export class Greetings {
     const said = this.#said.get(relay)
     if (said === undefined) throw new ChappeError("hello", `${relay} answers what was not said`)
     const { seq, session } = hello.held
-    if (seq <= this.#highest(said.keyId, relay) && session < said.session) return
+    this.#held.set(relay, seq)
+    if (seq <= this.#highest(said.keyId, relay) && session < said.session)
+      return await this.#lookForRollback(relay, hello.head.size, said.size, signed)
     await this.#alarms.raise("clone", `${relay} ${toHex(said.keyId)}`, [signed])
     throw new ChappeError("clone", `${relay} holds number ${seq} and session ${session}`)
+  }
+
+  /** The highest number of this key that the relay said it holds in its log, at the last HELLO. */
+  heldNumber(relay: string, keyId: Uint8Array): number | undefined {
+    const said = this.#said.get(relay)
+    return said !== undefined && equalBytes(said.keyId, keyId) ? this.#held.get(relay) : undefined
+  }
+
+  /**
+   * A relay's log never shrinks: one that tells of less than it has signed before was put back from a copy.
+   * It learns that by its own word, when it shows its checkpoints on this link.
+   */
+  async #lookForRollback(
+    relay: string,
+    size: number,
+    known: number,
+    signed: Uint8Array,
+  ): Promise<void> {
+    if (size >= known) return
+    const origin = this.#directoryOrigin(relay)
+    const note = this.#follower.verifiedOf(origin)?.checkpoint
+    await this.#alarms.raise("log-rollback", `${origin} ${known} ${size}`, [
+      note ?? emptyBytes,
+      signed,
+    ])
+  }
+
+  #hasClone(): boolean {
+    return this.#alarms.list().some(({ kind }) => kind === "clone")
   }
 
   /** The head that the relay signed must fit what its log gives. */

@@ -23,6 +23,28 @@ export interface Identity {
   readonly hedgeSecret: Uint8Array
 }
 
+/** The same, without keys that a relay has seen at work elsewhere: they sign nothing here any more. */
+export function withoutCloned(
+  identity: Identity,
+  isCloned: (keyId: Uint8Array) => boolean,
+): Identity {
+  return {
+    name: identity.name,
+    get nodeKeys() {
+      return identity.nodeKeys.filter(({ keyId }) => !isCloned(keyId))
+    },
+    get linkKeys() {
+      return identity.linkKeys
+    },
+    get witnessKeys() {
+      return identity.witnessKeys
+    },
+    get hedgeSecret() {
+      return identity.hedgeSecret
+    },
+  }
+}
+
 export type OwnKey = { readonly signing: SigningKey; readonly station: StationKey }
 
 /** The newest node key that is valid at `now`. */

@@ -81,3 +81,15 @@ export const rejectedDelivery = record({
 })
 /** What convicts a sender or relay: kept without its body. */
 export type RejectedDelivery = Infer<typeof rejectedDelivery>
+
+export const storedTombstone = record({
+  messageId: hash,
+  channelSeq: u32,
+  channelPrev: hash,
+  at: time,
+  step: text(32),
+  signer: text(limits.relayNameMax),
+  tombstone: bytes(1, limits.tombstoneBytesMax),
+})
+/** What settled a number in place of its message. */
+export type StoredTombstone = Infer<typeof storedTombstone>

@@ -11,35 +11,32 @@ import {
   parseDelivery,
   verifyDelivery,
 } from "../../keys/open-envelope.ts"
+import { type OpenedTombstone, openTombstone } from "../../keys/open-tombstone.ts"
 import type { BatchVerifier } from "../../protocol/batch.ts"
 import { equalBytes, toHex } from "../../protocol/bytes.ts"
 import { uint } from "../../protocol/codec.ts"
 import type { DeliveryPolicy } from "../../protocol/delivery-policy.ts"
 import type { Directory } from "../../protocol/directory.ts"
-import { type Lane, precedences } from "../../protocol/envelope.ts"
+import { precedences } from "../../protocol/envelope.ts"
 import { ChappeError, type ErrorCode } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts"
+import { decodeTombstone } from "../../protocol/tombstone.ts"
 import { nodeLimits } from "../limits.ts"
 import type { Alarms } from "./alarms.ts"
+import type { BodyRequests } from "./body-requests.ts"
 import type { BodyTransfer } from "./body-transfer.ts"
-import {
-  type ChannelIn,
-  channelIn,
-  channelKey,
-  judgePlace,
-  newChannel,
-  passedOver,
-  settled,
-} from "./channel.ts"
+import { type ChannelIn, channelKey, judgePlace, passedOver } from "./channel.ts"
+import { ChannelBook } from "./channel-book.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
+import type { Gap, Gaps } from "./gaps.ts"
 import {
   type HeldDelivery,
   type InboxItem,
   type InboxState,
   type RejectedDelivery,
   type StoredMail,
-  heldDelivery,
+  type StoredTombstone,
   inboxItem,
   inboxStates,
   knownId,
@@ -83,17 +80,6 @@ type Incoming = {
   readonly marks: readonly string[]
 }
 
-type HeldPlace = { readonly messageId: string; readonly heldAt: number; readonly heldAtMs: number }
-
-/** Numbers that are missing in a channel that holds later ones. */
-export type MissingRange = {
-  readonly sender: string
-  readonly incarnation: number
-  readonly lane: Lane
-  readonly first: number
-  readonly last: number
-}
-
 /** Marks that a reader must see. */
 export const inboxMarks = {
   earlierMissing: "earlier-missing",
@@ -117,18 +103,15 @@ export class Inbox {
   readonly #mail: Table<StoredMail>
   readonly #numbers: Table<number>
   readonly #known: Table<{ readonly root: Uint8Array; readonly at: number }>
-  readonly #channels: Table<ChannelIn>
-  readonly #held: Table<HeldDelivery>
   readonly #rejected: Table<RejectedDelivery>
   readonly #alarms: Alarms
   readonly #clock: NetworkClock
   readonly #log: Log
   readonly #policy: () => DeliveryPolicy
-  readonly #askFor: (missing: MissingRange) => void
+  readonly #book: ChannelBook
+  readonly #gaps: Gaps
+  readonly #wanted: BodyRequests
   readonly #serials = new Serials()
-  /** By channel, then by number. */
-  readonly #heldPlaces = new Map<string, Map<number, HeldPlace>>()
-  readonly #askedAtMs = new Map<string, number>()
   /** By relay: the last time its directory was fetched for a doubtful key. */
   readonly #refreshes = new Map<string, { readonly atMs: number; readonly done: Promise<void> }>()
   readonly #onNew: ((item: InboxItem) => void)[] = []
@@ -149,8 +132,8 @@ export class Inbox {
     readonly clock: NetworkClock
     readonly log: Log
     readonly policy: () => DeliveryPolicy
-    /** Asks the sender for what is missing. */
-    readonly askFor: (missing: MissingRange) => void
+    readonly gaps: Gaps
+    readonly wanted: BodyRequests
   }) {
     const { records } = options
     this.#me = options.me
@@ -167,14 +150,14 @@ export class Inbox {
     this.#mail = records.table("mail", storedMail)
     this.#numbers = records.table("inbox-number", uint(0xffff_ffff))
     this.#known = records.table("known", knownId)
-    this.#channels = records.table("channel-in", channelIn)
-    this.#held = records.table("held", heldDelivery)
     this.#rejected = records.table("rejected", rejectedDelivery)
     this.#alarms = options.alarms
     this.#clock = options.clock
     this.#log = options.log
     this.#policy = options.policy
-    this.#askFor = options.askFor
+    this.#book = new ChannelBook(records)
+    this.#gaps = options.gaps
+    this.#wanted = options.wanted
   }
 
   async load(): Promise<void> {
@@ -185,10 +168,14 @@ export class Inbox {
       expected += 1
     }
     this.#last = expected - 1
-    for await (const { key, item } of walk(this.#held)) {
-      const at = key.lastIndexOf("/")
-      this.#rememberHeld(key.slice(0, at), Number.parseInt(key.slice(at + 1), 16), item)
-    }
+    const open = await this.#book.load()
+    for (const channel of new Set([...open, ...(await this.#gaps.load())]))
+      await this.#gaps.see(channel, await this.#book.missing(channel))
+  }
+
+  /** Of a channel: everything up to it was settled. */
+  async lastNumber(channel: string): Promise<number> {
+    return (await this.#book.state(channel)).last
   }
 
   whenNew(task: (item: InboxItem) => void): () => void {
@@ -197,7 +184,7 @@ export class Inbox {
   }
 
   get heldCount(): number {
-    return [...this.#heldPlaces.values()].reduce((sum, places) => sum + places.size, 0)
+    return this.#book.heldCount
   }
 
   // ---- Taking in
@@ -233,7 +220,9 @@ export class Inbox {
     return await this.#serials.run(channel, async () => {
       if (await this.#isAnswered(parsed.messageId, link.relay)) return { kind: "taken" }
       const incoming = { verified, relay: link.relay, now, marks: [] }
-      return await this.#judgePlace(channel, incoming, message.attachments)
+      const answer = await this.#judgePlace(channel, incoming, message.attachments)
+      await this.#noteGaps(channel)
+      return answer
     })
   }
 
@@ -312,7 +301,7 @@ export class Inbox {
     attachments: readonly AttachmentRef[],
   ): Promise<DeliveryAnswer> {
     const { verified } = incoming
-    const state = (await this.#channels.get(channel)) ?? newChannel
+    const state = await this.#book.state(channel)
     const verdict = judgePlace(state, verified.leaf)
     switch (verdict.kind) {
       case "next":
@@ -324,15 +313,25 @@ export class Inbox {
         return { kind: "taken" }
       case "hold":
         return await this.#hold(channel, incoming, attachments)
-      case "fork":
-        return await this.#forked(channel, verified)
+      case "fork": {
+        const { channelSeq } = verified.leaf
+        const stone = await this.#book.tombstone(channel, channelSeq)
+        // Its tombstone was wrong, or early: a message that does come is never hidden by one.
+        if (stone === undefined || !equalBytes(stone.messageId, verified.messageId))
+          return await this.#forked(channel, channelSeq, verified.bytes.header)
+        await this.#open(channel, state, { ...incoming, marks: [inboxMarks.late] })
+        return { kind: "taken" }
+      }
     }
   }
 
-  async #forked(channel: string, verified: VerifiedDelivery): Promise<never> {
-    const { header } = verified.bytes
-    await this.#alarms.raise("channel-fork", `${channel} ${verified.leaf.channelSeq}`, [header])
-    throw new ChappeError("channel-fork", `${channel}: number ${verified.leaf.channelSeq} is taken`)
+  async #forked(channel: string, seq: number, header: Uint8Array): Promise<never> {
+    await this.#raiseFork(channel, seq, header)
+    throw new ChappeError("channel-fork", `${channel}: number ${seq} is taken`)
+  }
+
+  async #raiseFork(channel: string, seq: number, header: Uint8Array): Promise<void> {
+    await this.#alarms.raise("channel-fork", `${channel} ${seq}`, [header])
   }
 
   async #hold(
@@ -341,13 +340,12 @@ export class Inbox {
     attachments: readonly AttachmentRef[],
   ): Promise<DeliveryAnswer> {
     const { channelSeq } = verified.leaf
-    const places = this.#heldPlaces.get(channel)
-    const same = places?.get(channelSeq)
+    const same = this.#book.heldId(channel, channelSeq)
     if (same !== undefined) {
-      if (same.messageId === toHex(verified.messageId)) return { kind: "taken" }
-      return await this.#forked(channel, verified)
+      if (same === toHex(verified.messageId)) return { kind: "taken" }
+      return await this.#forked(channel, verified.leaf.channelSeq, verified.bytes.header)
     }
-    if ((places?.size ?? 0) >= limits.channelHoldMax) throw new Postponed("busy", 30)
+    if (this.#book.waitingCount(channel) >= limits.channelHoldMax) throw new Postponed("busy", 30)
     const { header, auth, leaf, path, acceptance, body } = verified.bytes
     const { messageId } = verified
     const held: HeldDelivery = {
@@ -362,31 +360,18 @@ export class Inbox {
       body,
       messageId,
     }
-    await this.#records.commit([this.#held.put(heldKey(channel, channelSeq), held)])
-    this.#rememberHeld(channel, channelSeq, held)
+    await this.#book.hold(channel, channelSeq, held)
     return { kind: "taken" }
   }
 
-  #rememberHeld(channel: string, seq: number, held: HeldDelivery): void {
-    const places = this.#heldPlaces.get(channel) ?? new Map<number, HeldPlace>()
-    this.#heldPlaces.set(channel, places)
-    const messageId = toHex(held.messageId)
-    places.set(seq, { messageId, heldAt: held.heldAt, heldAtMs: this.#clock.monotonicMs() })
-  }
-
-  #forgetHeld(channel: string, seq: number): void {
-    const places = this.#heldPlaces.get(channel)
-    places?.delete(seq)
-    if (places?.size !== 0) return
-    this.#heldPlaces.delete(channel)
-    this.#askedAtMs.delete(channel)
-  }
-
-  /** Takes in what was held, as long as the next number is there. */
+  /** Takes in what waited, messages and tombstones, as long as the next number is there. */
   async #releaseNext(channel: string): Promise<void> {
-    while (this.#heldPlaces.has(channel)) {
-      const state = (await this.#channels.get(channel)) ?? newChannel
-      if (!(await this.#releaseHeld(channel, state, state.last + 1))) return
+    while (this.#book.waitingCount(channel) > 0) {
+      const state = await this.#book.state(channel)
+      const next = state.last + 1
+      if (await this.#releaseHeld(channel, state, next)) continue
+      if (this.#book.isHeld(channel, next) || !this.#book.hasGrave(channel, next)) return
+      await this.#releaseGrave(channel, state, next)
     }
   }
 
@@ -397,72 +382,158 @@ export class Inbox {
     marks: readonly string[] = [],
     isOverdue = false,
   ): Promise<boolean> {
-    if (this.#heldPlaces.get(channel)?.has(seq) !== true) return false
-    const held = await this.#held.get(heldKey(channel, seq))
+    if (!this.#book.isHeld(channel, seq)) return false
+    const held = await this.#book.held(channel, seq)
     if (held === undefined) throw new ChappeError("tampered", `${channel}: held ${seq} is missing`)
     const now = held.heldAt
     const facts = { me: this.#me, now, directory: this.#directory, batches: this.#batches }
     try {
       const verified = verifyDelivery(parseDelivery(held), facts)
-      if (judgePlace(state, verified.leaf).kind !== "next") await this.#forked(channel, verified)
+      if (judgePlace(state, verified.leaf).kind !== "next")
+        await this.#forked(channel, seq, verified.bytes.header)
       await this.#open(channel, state, { verified, relay: held.relay, now, marks })
     } catch (cause) {
       if (!(cause instanceof ChappeError) || !isDropped(cause)) throw cause
       // In its turn it may wait; after the deadline it must not hold up what stands behind it.
       if (cause instanceof Postponed && !isOverdue) return false
-      // What can no longer be taken in is delivered again by its relay, and judged anew.
-      await this.#records.commit([this.#held.remove(heldKey(channel, seq))])
-      this.#forgetHeld(channel, seq)
+      // What can no longer be taken in is a missing number: it is asked for, and judged anew.
+      await this.#book.drop(channel, seq)
       return false
     }
     return true
   }
 
+  // ---- Tombstones
+
+  /**
+   * A number will not come. One whose message is here changes nothing. Refused: as `openTombstone`,
+   * `channel-fork`.
+   */
+  async settleByTombstone(link: RelayLink, bytes: Uint8Array): Promise<void> {
+    if (this.#clock.isOff) throw new Postponed("clock", 60)
+    const opened = await this.#openTombstone(link, bytes)
+    const { header, leaf, messageId, step, signer } = opened
+    if (leaf.node !== this.#me) throw new ChappeError("not-for-me")
+    const { channelSeq, channelPrev } = leaf
+    const at = this.#clock.now()
+    const stone = { messageId, channelSeq, channelPrev, at, step, signer, tombstone: bytes }
+    const { senderNode, precedence } = header.core
+    const channel = channelKey(senderNode, leaf.incarnation, precedence)
+    await this.#serials.run(channel, async () => {
+      if ((await this.#known.get(toHex(messageId))) !== undefined) return
+      await this.#placeTombstone(channel, stone, opened.tombstone.header)
+      await this.#releaseNext(channel)
+      await this.#noteGaps(channel)
+    })
+  }
+
+  async #openTombstone(link: RelayLink, bytes: Uint8Array): Promise<OpenedTombstone> {
+    const now = this.#clock.now()
+    const facts = { now, directory: this.#directory, batches: this.#batches }
+    try {
+      return openTombstone(bytes, facts)
+    } catch (cause) {
+      if (!(await this.#isRefreshed(cause, ["sender-key"], link))) throw cause
+      return openTombstone(bytes, facts)
+    }
+  }
+
+  async #placeTombstone(
+    channel: string,
+    stone: StoredTombstone,
+    header: Uint8Array,
+  ): Promise<void> {
+    const { channelSeq, messageId } = stone
+    const before = await this.#book.tombstone(channel, channelSeq)
+    if (before !== undefined && equalBytes(before.messageId, messageId)) return
+    const state = await this.#book.state(channel)
+    switch (judgePlace(state, stone).kind) {
+      case "next":
+      case "late":
+        await this.#book.settleBy(channel, state, stone)
+        break
+      case "hold":
+        if (this.#book.waitingCount(channel) >= limits.channelHoldMax)
+          throw new Postponed("busy", 30)
+        await this.#book.bury(channel, stone)
+        return
+      case "fork":
+        return await this.#forked(channel, channelSeq, header)
+    }
+    this.#log.info("settled", { channel, seq: channelSeq, step: stone.step, by: stone.signer })
+  }
+
+  async #releaseGrave(channel: string, state: ChannelIn, seq: number): Promise<void> {
+    const stone = await this.#book.tombstone(channel, seq)
+    if (stone === undefined)
+      throw new ChappeError("tampered", `${channel}: the tombstone of ${seq} is missing`)
+    const verdict = judgePlace(state, stone).kind
+    if (verdict === "next" || verdict === "late")
+      return void (await this.#book.settleBy(channel, state, stone))
+    // Another message has its place: that is told, and the number stays open.
+    await this.#book.exhume(channel, seq)
+    const { header } = decodeTombstone(stone.tombstone)
+    await this.#raiseFork(channel, seq, header)
+  }
+
+  // ---- Gaps
+
+  get gaps(): readonly Gap[] {
+    return this.#gaps.list()
+  }
+
+  async #noteGaps(channel: string): Promise<void> {
+    if (this.#book.waitingCount(channel) > 0 || this.#gaps.has(channel))
+      await this.#gaps.see(channel, await this.#book.missing(channel))
+  }
+
   /** Asks for what is missing; after the lane's deadline shows what was held. */
   async tick(): Promise<void> {
     if (this.#clock.isOff) return
-    for (const [channel, places] of this.#heldPlaces) {
+    for (const channel of this.#book.channelsThatHold()) {
       // What a crash or a lost link kept from its turn.
       await this.#serials.run(channel, () => this.#releaseNext(channel))
-      if (places.size === 0) continue
-      const [sender = "", incarnation = "", lane = ""] = channel.split("/")
-      const precedence = precedences[Number(lane)] ?? "routine"
-      const oldest = Math.min(...[...places.values()].map(({ heldAt }) => heldAt))
-      const deadline = oldest + this.#policy().deadlineSeconds[precedence]
-      const isOver = this.#directory.currentIncarnation(sender) > Number(incarnation)
-      if (this.#clock.now() > deadline || isOver) await this.#giveUpGap(channel)
-      else await this.#askForGap(channel, sender, Number(incarnation), Number(lane), places)
+      if (this.#isOverdue(channel)) await this.#giveUpGap(channel)
+      await this.#serials.run(channel, () => this.#noteGaps(channel))
     }
+    await this.#gaps.ask()
+  }
+
+  /** Whether what is held has waited for its lane's deadline, or its sender's node was replaced. */
+  #isOverdue(channel: string): boolean {
+    if (this.#book.heldNumbers(channel).length === 0) return false
+    const [sender = "", incarnation = "", lane = ""] = channel.split("/")
+    const precedence = precedences[Number(lane)] ?? "routine"
+    const deadline = this.#book.oldestHeldAt(channel) + this.#policy().deadlineSeconds[precedence]
+    return (
+      this.#clock.now() > deadline ||
+      this.#directory.currentIncarnation(sender) > Number(incarnation)
+    )
   }
 
   async #giveUpGap(channel: string): Promise<void> {
     await this.#serials.run(channel, async () => {
-      const seq = Math.min(...(this.#heldPlaces.get(channel)?.keys() ?? []))
+      const seq = Math.min(...this.#book.heldNumbers(channel))
       if (!Number.isFinite(seq)) return
-      const state = (await this.#channels.get(channel)) ?? newChannel
+      const state = await this.#book.state(channel)
       const isGap = seq > state.last + 1
       const given = isGap ? passedOver(state, seq) : state
       await this.#releaseHeld(channel, given, seq, isGap ? [inboxMarks.earlierMissing] : [], true)
+      await this.#releasePassedGraves(channel)
       await this.#releaseNext(channel)
     })
   }
 
-  async #askForGap(
-    channel: string,
-    sender: string,
-    incarnation: number,
-    lane: number,
-    places: ReadonlyMap<number, HeldPlace>,
-  ): Promise<void> {
-    const now = this.#clock.monotonicMs()
-    const first = Math.min(...[...places.values()].map(({ heldAtMs }) => heldAtMs))
-    if (now - first < nodeLimits.gapPatienceMs) return
-    if (now - (this.#askedAtMs.get(channel) ?? -Infinity) < nodeLimits.gapRepeatMs) return
-    this.#askedAtMs.set(channel, now)
-    const state = (await this.#channels.get(channel)) ?? newChannel
-    const last = Math.min(...places.keys()) - 1
-    if (last <= state.last || !isLane(lane)) return
-    this.#askFor({ sender, incarnation, lane, first: state.last + 1, last })
+  /** Numbers that were passed over and whose tombstones are here are not missing. */
+  async #releasePassedGraves(channel: string): Promise<void> {
+    const { last } = await this.#book.state(channel)
+    for (const seq of this.#book.graves(channel).filter((one) => one <= last))
+      await this.#releaseGrave(channel, await this.#book.state(channel), seq)
+  }
+
+  /** A link came up: what is missing may be had through it. */
+  linkUp(): void {
+    this.#gaps.linkUp()
   }
 
   /** 10 to 18, the attachments, and the one commit that makes it count. */
@@ -478,7 +549,7 @@ export class Inbox {
     }
     for (const { hash, cipherLength } of opened.document.attachments) {
       if (cipherLength > limits.attachmentEagerBytesMax) continue
-      await this.#fetch({ hash, length: cipherLength }, incoming.relay)
+      await this.#fetch({ hash, length: cipherLength }, incoming)
     }
     const { core } = verified.header
     const identity = `${toHex(core.id)}/${core.senderNode}`
@@ -499,7 +570,7 @@ export class Inbox {
       })
       return shown
     })
-    this.#forgetHeld(channel, verified.leaf.channelSeq)
+    this.#book.forget(channel, verified.leaf.channelSeq)
     if (item === undefined) return
     await this.#gossip(verified)
     this.#log.info("received", { id: toHex(core.id), from: core.senderNode, relay: incoming.relay })
@@ -536,11 +607,13 @@ export class Inbox {
     }
   }
 
-  async #fetch(body: AttachmentRef, relay: string): Promise<void> {
+  async #fetch(body: AttachmentRef, { relay, verified }: Incoming): Promise<void> {
     try {
       await this.#bodies.download(body, this.#links.get(relay))
     } catch (cause) {
       if (!(cause instanceof ChappeError) || cause.code !== "attachments-missing") throw cause
+      const { messageId, header } = verified
+      this.#wanted.want({ sender: header.core.senderNode, messageId, hash: body.hash })
       throw new Postponed("attachments-missing", 10)
     }
   }
@@ -563,7 +636,7 @@ export class Inbox {
         this.#rejected.put(name, { code, header, auth, leaf, acceptance }),
       ],
     })
-    this.#forgetHeld(channel, verified.leaf.channelSeq)
+    this.#book.forget(channel, verified.leaf.channelSeq)
   }
 
   #settledChanges(
@@ -573,11 +646,9 @@ export class Inbox {
     root: Uint8Array,
   ): readonly Change[] {
     const { messageId, leaf } = verified
-    const isHeld = this.#heldPlaces.get(channel)?.has(leaf.channelSeq) === true
     return [
       this.#known.put(toHex(messageId), { root, at: now }),
-      this.#channels.put(channel, settled(state, leaf, messageId)),
-      ...(isHeld ? [this.#held.remove(heldKey(channel, leaf.channelSeq))] : []),
+      ...this.#book.settledChanges(channel, state, leaf, messageId),
     ]
   }
 
@@ -676,6 +747,11 @@ export class Inbox {
     })
   }
 
+  /** No relay gives this attachment now: its sender is asked. */
+  wantBody({ from: sender, messageId }: InboxItem, hash: Uint8Array): void {
+    this.#wanted.want({ sender, messageId, hash })
+  }
+
   /** A large attachment was fetched. */
   async fetched(item: InboxItem, hash: Uint8Array): Promise<void> {
     const { from: to, messageId } = item
@@ -684,14 +760,6 @@ export class Inbox {
     await this.#records.commit(signed.changes)
     signed.committed()
   }
-}
-
-function heldKey(channel: string, seq: number): string {
-  return `${channel}/${numberKey(seq)}`
-}
-
-function isLane(lane: number): lane is Lane {
-  return lane >= 0 && lane < precedences.length
 }
 
 function isDropped({ code }: ChappeError): boolean {

@@ -8,6 +8,9 @@ export class LinkTable {
   readonly #directory: Directory
   readonly #links = new Map<string, RelayLink>()
   readonly #onUp: ((link: RelayLink) => void)[] = []
+  /** Links whose relay asks to be spared. */
+  readonly #draining = new WeakSet<RelayLink>()
+  #hasBeenUp = false
 
   constructor(me: string, directory: Directory) {
     this.#me = me
@@ -20,7 +23,13 @@ export class LinkTable {
 
   up(link: RelayLink): void {
     this.#links.set(link.relay, link)
+    this.#hasBeenUp = true
     for (const task of this.#onUp) task(link)
+  }
+
+  /** Whether a relay has told, since the start, that it knows of no later work of our key. */
+  get hasBeenUp(): boolean {
+    return this.#hasBeenUp
   }
 
   down(link: RelayLink): void {
@@ -31,14 +40,19 @@ export class LinkTable {
     return this.#links.get(relay)
   }
 
-  /** Homes in order first, then other relays. */
+  /** The relay is being emptied, or takes new mail again. */
+  drains(link: RelayLink, isOn: boolean): void {
+    if (isOn) this.#draining.add(link)
+    else this.#draining.delete(link)
+  }
+
+  /** Homes in order first, then other relays; last of all those that are being emptied. */
   inOrder(): readonly RelayLink[] {
     const homes = this.#directory.hasRoster ? this.#directory.homes(this.#me) : []
     const names = [...homes, ...[...this.#links.keys()].filter((name) => !homes.includes(name))]
-    return names.flatMap((name) => {
-      const link = this.#links.get(name)
-      return link === undefined ? [] : [link]
-    })
+    const links = names.flatMap((name) => this.#links.get(name) ?? [])
+    const isSpared = (link: RelayLink): boolean => this.#draining.has(link)
+    return [...links.filter((link) => !isSpared(link)), ...links.filter(isSpared)]
   }
 
   /** The first link whose relay is not among `except`. */

@@ -2,20 +2,21 @@
 //
 // An own clock that is far off holds everything: nothing is sent, taken in, expired or erased by it.
 
-import { clockOffset, isClockOff } from "../../protocol/network-time.ts"
+import { type ClockReading, HeardTimes, isClockOff } from "../../protocol/network-time.ts"
 import type { Clock } from "./ports.ts"
 
 export class NetworkClock {
   readonly #clock: Clock
-  readonly #offsets = new Map<string, number>()
+  readonly #times: HeardTimes
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#times = new HeardTimes(this.#reading())
   }
 
   /** A relay's HELLO said this time just now. */
   heard(relay: string, at: number): void {
-    this.#offsets.set(relay, at - this.#clock.seconds())
+    this.#times.heard(relay, at, this.#reading())
   }
 
   /** Network time, seconds since 1970. */
@@ -29,16 +30,25 @@ export class NetworkClock {
   }
 
   get offsetSeconds(): number {
-    return clockOffset([...this.#offsets.values()])
+    return this.#times.offset(this.#reading())
   }
 
   get isOff(): boolean {
     return isClockOff(this.offsetSeconds)
   }
 
+  /** By more than the tolerance, while this process ran. */
+  get hasJumped(): boolean {
+    return this.#times.hasJumped(this.#reading())
+  }
+
   /** For what cannot be undone: some relay was heard, and none disagrees with the own clock. */
   get isConfirmed(): boolean {
-    return this.#offsets.size > 0 && ![...this.#offsets.values()].some(isClockOff)
+    return this.#times.isConfirmed(this.#reading())
+  }
+
+  #reading(): ClockReading {
+    return { seconds: this.#clock.seconds(), monotonicMs: this.#clock.monotonicMs() }
   }
 
   monotonicMs(): number {

@@ -4,27 +4,30 @@
 import { nodeLimits } from "../limits.ts"
 import { BatchVerifier } from "../../protocol/batch.ts"
 import { crypto } from "../../keys/crypto.ts"
-import {
-  type DeliveryPolicy,
-  defaultDeliveryPolicy,
-  parseDeliveryPolicy,
-} from "../../protocol/delivery-policy.ts"
+import { type DeliveryPolicy, deliveryPolicyOf } from "../../protocol/delivery-policy.ts"
+import { equalBytes } from "../../protocol/bytes.ts"
 import { Directory } from "../../protocol/directory.ts"
 import type { DirectoryBundle } from "../../protocol/directory-bundle.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { TrustAnchor } from "../../protocol/roster.ts"
 import { Alarms } from "./alarms.ts"
 import { Attachments } from "./attachments.ts"
+import { BodyRequests } from "./body-requests.ts"
 import { BodyTransfer } from "./body-transfer.ts"
 import { Controls } from "./controls.ts"
 import { Correspondence } from "./correspondence.ts"
+import { Courier } from "./courier.ts"
 import { CustodyWait } from "./custody-wait.ts"
+import { Deadlines } from "./deadlines.ts"
 import { DirectoryFollower } from "./directory-follower.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { Enrolment } from "./enrolment.ts"
+import { Escalations } from "./escalations.ts"
 import { Evidence } from "./evidence.ts"
-import { type Identity, type KeyVault, signingKeyAt } from "./identity.ts"
+import { CatchUp } from "./catch-up.ts"
+import { type Identity, type KeyVault, signingKeyAt, withoutCloned } from "./identity.ts"
 import { FirstContact } from "./first-contact.ts"
+import { Gaps } from "./gaps.ts"
 import { Greetings } from "./greetings.ts"
 import { Inbox } from "./inbox.ts"
 import { InboxWriter } from "./inbox-writer.ts"
@@ -52,6 +55,7 @@ import { Records } from "./records.ts"
 import { RelayRequests } from "./relay-requests.ts"
 import { Sessions } from "./sessions.ts"
 import { Succession } from "./succession.ts"
+import { TombstoneMaker } from "./tombstone-maker.ts"
 import type { Sources } from "./views.ts"
 import { Witness } from "./witness.ts"
 
@@ -91,7 +95,12 @@ export type NodeCore = {
   readonly dispatcher: Dispatcher
   readonly receipts: ReceiptBook
   readonly inbox: Inbox
+  readonly catchUp: CatchUp
+  readonly courier: Courier
   readonly evidence: Evidence
+  readonly controls: Controls
+  readonly deadlines: Deadlines
+  readonly escalations: Escalations
   readonly journal: Journal
   readonly attachments: Attachments
   readonly sessions: Sessions
@@ -108,8 +117,7 @@ export type NodeCore = {
 /** Builds every part; nothing is read or started yet. */
 export function connectNode(ports: NodePorts): NodeCore {
   const { vault, files, random, newHash, log } = ports
-  const { identity } = vault
-  const me = identity.name
+  const me = vault.identity.name
   const clock = new NetworkClock(ports.clock)
   const now = (): number => clock.now()
   const { store, dataKey, onFailure } = ports
@@ -117,6 +125,7 @@ export function connectNode(ports: NodePorts): NodeCore {
   const directory = new Directory(crypto, ports.anchor)
   const batches = new BatchVerifier(crypto, rememberedBatches)
   const alarms = new Alarms(records, clock, log)
+  const identity = withoutCloned(vault.identity, (keyId) => alarms.isCloned(keyId))
   const follower = new DirectoryFollower({ directory, records, alarms, log, now })
   const links = new LinkTable(me, directory)
   const chain = new OwnChain({ identity, directory, follower, records, alarms, now })
@@ -149,6 +158,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     clock,
     log,
     policy,
+    heldNumber: (relay, keyId) => greetings.heldNumber(relay, keyId),
   })
   const receipts = new ReceiptBook({
     identity,
@@ -162,16 +172,24 @@ export function connectNode(ports: NodePorts): NodeCore {
     log,
   })
   const writer = new InboxWriter(records, receipts)
+  const tombstones = new TombstoneMaker({ identity, directory, clock, random })
   const controls = new Controls({
     identity,
     directory,
     links,
     outbox,
     dispatcher,
+    tombstones,
     records,
     clock,
     log,
   })
+  const gaps = new Gaps(records, clock, (missing, attempt) =>
+    quietly(log, "gap", controls.askFor(missing, attempt)),
+  )
+  const wanted = new BodyRequests(clock, (body, attempt) =>
+    quietly(log, "body", controls.askForBody(body, attempt)),
+  )
   const inbox = new Inbox({
     me,
     directory,
@@ -187,7 +205,18 @@ export function connectNode(ports: NodePorts): NodeCore {
     clock,
     log,
     policy,
-    askFor: (missing) => quietly(log, "gap", controls.askFor(missing)),
+    gaps,
+    wanted,
+  })
+  const catchUp = new CatchUp({
+    me,
+    directory,
+    inbox,
+    links,
+    records,
+    clock,
+    log,
+    askFor: (missing, attempt) => quietly(log, "catch-up", controls.askFor(missing, attempt)),
   })
   const evidence = new Evidence({
     me,
@@ -202,12 +231,58 @@ export function connectNode(ports: NodePorts): NodeCore {
     clock,
     log,
     reseal: (messageId, link) => quietly(log, "reseal", reseal(messageId, link)),
+    handOver: (messageId, relay) => {
+      const link = links.get(relay) ?? links.first()
+      if (link !== undefined) quietly(log, "hand-over", dispatcher.again(link, messageId))
+    },
   })
   const reseal = async (messageId: Uint8Array, link: RelayLink): Promise<void> => {
     await follower.refresh(link)
     const item = await outbox.ofEnvelope(messageId)
     if (item !== undefined) await outbox.seal(item.number)
   }
+  const escalations: Escalations = new Escalations({
+    me,
+    directory,
+    records,
+    clock,
+    log,
+    answer: async (to, note) => {
+      if (note.name === "heard" && to === me) return await deadlines.heard(me, note.report)
+      quietly(log, "note", controls.note(to, note, answers++))
+    },
+  })
+  let answers = 0
+  const deadlines = new Deadlines({
+    me,
+    directory,
+    outbox,
+    receipts,
+    evidence,
+    records,
+    clock,
+    log,
+    policy,
+    tell: async (desk, report, attempt) =>
+      desk === me ? await escalations.take(me, report) : await controls.note(desk, report, attempt),
+  })
+  controls.whenNoted(async (from, note) =>
+    note.name === "heard"
+      ? await deadlines.heard(from, note.report)
+      : await escalations.take(from, note),
+  )
+  const courier = new Courier({
+    me,
+    follower,
+    outbox,
+    statements,
+    receipts,
+    inbox,
+    evidence,
+    files,
+    records,
+    clock,
+  })
   const greetings = new Greetings({ identity, directory, follower, statements, alarms, clock })
   const contact = new FirstContact({ me, directory, follower, chain, links, log })
   const witness = new Witness({ identity, directory, follower, records, alarms, clock })
@@ -235,6 +310,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     witness,
     follower,
     proofs,
+    links,
     log,
   })
   return {
@@ -255,7 +331,12 @@ export function connectNode(ports: NodePorts): NodeCore {
     dispatcher,
     receipts,
     inbox,
+    catchUp,
+    courier,
     evidence,
+    controls,
+    deadlines,
+    escalations,
     journal,
     attachments,
     sessions,
@@ -287,6 +368,9 @@ export async function loadNode(
   await node.outbox.load()
   await node.receipts.load()
   await node.inbox.load()
+  await node.catchUp.load()
+  await node.escalations.load()
+  await node.deadlines.load()
   await node.journal.load()
 }
 
@@ -305,6 +389,8 @@ export async function linkIsUp(node: NodeCore, link: RelayLink): Promise<void> {
   await part("head", () => node.greetings.confirmHead(link.relay))
   await part("statements", () => chain.publish(link))
   await part("prekeys", () => prekeys.provide(link))
+  node.inbox.linkUp()
+  node.deadlines.linkUp()
   await part("dispatch", () => node.dispatcher.linkUp(link))
   await part("receipts", () => node.receipts.linkUp(link))
   await part("kem-keys", () => kemKeys.prefetch(link, clock.now()))
@@ -314,15 +400,16 @@ export async function linkIsUp(node: NodeCore, link: RelayLink): Promise<void> {
 
 /** What time brings: keys, expiry, erasure. Runs once a minute, and at the start. */
 export async function keepUp(node: NodeCore): Promise<void> {
-  const { clock, alarms, directory, identity, prekeys, outbox, attachments, inbox, links } = node
-  if (clock.isOff) {
-    await alarms.raise("clock-off", identity.name)
-    return
-  }
-  await alarms.clear("clock-off", identity.name)
+  const { clock, directory, identity, prekeys, outbox, attachments, inbox, links } = node
+  await watchClock(node)
+  if (clock.isOff) return
   if (!directory.hasRoster || directory.station(identity.name) === undefined) return
-  await node.succession.keepUp()
-  if (signingKeyAt(identity, directory, clock.now()) !== undefined) await prekeys.keepUp()
+  const now = clock.now()
+  // A copy of this node learns from its first link that it is one, and must not have forked the chain before.
+  const mayLink = directory.linkKeys(node.me, now).some((key) => isOneOf(key, identity.linkKeys))
+  const mayExtend = links.hasBeenUp || !mayLink
+  await node.succession.keepUp(mayExtend)
+  if (mayExtend && signingKeyAt(identity, directory, now) !== undefined) await prekeys.keepUp()
   for (const link of links.inOrder()) {
     await node.chain.publish(link)
     await prekeys.provide(link)
@@ -332,30 +419,34 @@ export async function keepUp(node: NodeCore): Promise<void> {
   if (clock.isConfirmed) {
     await outbox.expire(clock.now())
     await outbox.forgetBodies(clock.now())
+    await node.escalations.forgetOld(clock.now())
     await attachments.forgetOld(async (hash) => (await outbox.isUsed(hash)) || inbox.isUsed(hash))
   }
 }
 
+function isOneOf(key: Uint8Array, keys: readonly Uint8Array[]): boolean {
+  return keys.some((one) => equalBytes(one, key))
+}
+
 /** What is looked at every few seconds. */
 export async function tick(node: NodeCore): Promise<void> {
+  await watchClock(node)
   node.dispatcher.pump()
   node.dispatcher.pumpOverdue()
   node.receipts.pump()
   await node.inbox.tick()
+  await node.catchUp.tick()
+  await node.deadlines.tick()
   if (node.links.first() !== undefined) await node.outbox.sealWaiting(nodeLimits.sealsPerTick)
 }
 
-function deliveryPolicyOf(directory: Directory): DeliveryPolicy {
-  if (!directory.hasRoster) return defaultDeliveryPolicy
-  const file = directory.policyFile("deliveryPolicy")
-  if (file === undefined) return defaultDeliveryPolicy
-  try {
-    return parseDeliveryPolicy(file)
-  } catch (cause) {
-    // A policy that cannot be read must not stop mail.
-    if (cause instanceof ChappeError) return defaultDeliveryPolicy
-    throw cause
-  }
+async function watchClock({ clock, alarms, identity, links }: NodeCore): Promise<void> {
+  const wasOff = alarms.list().some(({ kind }) => kind === "clock-off")
+  if (clock.isOff === wasOff) return
+  if (!clock.isOff) return await alarms.clear("clock-off", identity.name)
+  await alarms.raise("clock-off", identity.name)
+  // New HELLOs tell whether this clock jumped, or all did while the machine slept.
+  if (clock.hasJumped) for (const link of links.inOrder()) link.end("clock")
 }
 
 function quietly(log: Log, event: string, task: Promise<unknown>): void {

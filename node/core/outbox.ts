@@ -10,7 +10,7 @@ import { encodeAuth } from "../../protocol/batch.ts"
 import { equalBytes, fromHex, toHex, utf8 } from "../../protocol/bytes.ts"
 import { bytes, uint } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
-import { decodeHeader, decodeLeaf, lanes } from "../../protocol/envelope.ts"
+import { type Lane, decodeHeader, lanes } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { AttachmentRef } from "../../protocol/link-messages.ts"
 import { nodeLimits } from "../limits.ts"
@@ -36,6 +36,8 @@ import {
 import type { Change, Log, Random } from "./ports.ts"
 import { type Records, type Table, numberKey, walk } from "./records.ts"
 import { Serial } from "./serial.ts"
+import { Unsealed, isUnsealed } from "./unsealed.ts"
+import type { Fate } from "./tombstone-maker.ts"
 
 export type NewMessage = Omit<OutboxItem, "number" | "recipients" | "envelopes" | "attachments"> & {
   readonly members: readonly string[]
@@ -75,7 +77,7 @@ export class Outbox {
   readonly #activeById = new Map<string, ActiveEnvelope>()
   /** Without custody; for each lane in the order of sealing. */
   readonly #waiting = lanes.map(() => new Map<string, ActiveEnvelope>())
-  readonly #unsealed = new Set<number>()
+  readonly #unsealed = new Unsealed()
   readonly #onSealed: ((envelope: ActiveEnvelope) => void)[] = []
   readonly #onChanged: ((item: OutboxItem) => void)[] = []
   #last = 0
@@ -124,7 +126,10 @@ export class Outbox {
     const active: ActiveEnvelope[] = []
     for await (const { item } of walk(this.#active)) active.push(item)
     for (const envelope of active.toSorted((a, b) => a.number - b.number)) this.#keep(envelope)
-    for await (const { item } of walk(this.#unsealedMarks)) this.#unsealed.add(item)
+    for await (const { item: number } of walk(this.#unsealedMarks)) {
+      const item = await this.byNumber(number)
+      if (item !== undefined) this.#unsealed.update(item)
+    }
     const [last] = await this.#items.list({ limit: 1, reverse: true })
     this.#last = last?.item.number ?? 0
   }
@@ -149,16 +154,16 @@ export class Outbox {
 
   /** Whether a relay has promised to keep it, and a recipient still waits. */
   isInCustody(messageId: Uint8Array): boolean {
-    return (this.#activeById.get(toHex(messageId))?.custodians.length ?? 0) > 0
+    return this.custodiansOf(messageId).length > 0
   }
 
   get activeCount(): number {
     return this.#activeById.size
   }
 
-  /** Envelopes without custody, urgent ones first, then in the order of sealing. */
-  *waiting(): Generator<ActiveEnvelope, void, void> {
-    for (const lane of this.#waiting.toReversed()) yield* lane.values()
+  /** Envelopes of a lane without custody, in the order of sealing. */
+  waiting(lane: Lane): Iterable<ActiveEnvelope> {
+    return this.#waiting[lane]?.values() ?? []
   }
 
   get unsealedCount(): number {
@@ -197,7 +202,8 @@ export class Outbox {
               }),
             ]),
       ])
-      this.#unsealed.add(item.number)
+      this.#unsealed.update(item)
+      for (const task of this.#onChanged) task(item)
       return item
     })
     await this.seal(created.number)
@@ -206,24 +212,38 @@ export class Outbox {
 
   /** Tries again to seal what had no keys, the oldest first. */
   async sealWaiting(most: number = this.#unsealed.size): Promise<void> {
-    const waiting = [...this.#unsealed].toSorted((a, b) => a - b)
-    for (const number of waiting.slice(0, most)) await this.seal(number)
+    for (const number of this.#unsealed.numbers().slice(0, most)) await this.seal(number)
   }
 
-  /** Seals for the recipients that no envelope carries yet, as far as keys are at hand. */
+  /**
+   * Seals for the recipients that no envelope carries yet, as far as keys are at hand and nothing earlier
+   * waits for them; then what stood in line behind it.
+   */
   async seal(number: number): Promise<void> {
+    const due = [number]
+    for (let tries = 0; tries < nodeLimits.sealsPerTick; tries++) {
+      const next = due.shift()
+      if (next === undefined) return
+      due.push(...(await this.#sealOne(next)))
+    }
+  }
+
+  /** Returns whose turn it is now. */
+  async #sealOne(number: number): Promise<readonly number[]> {
     const before = await this.byNumber(number)
-    if (before === undefined) return
+    if (before === undefined) return []
     const wanted = before.recipients.filter(isUnsealed).map(({ member }) => member)
     const sealable = await this.#sealable(before, wanted)
-    if (sealable === undefined) return
-    const envelope = await this.#serial.run(async () => {
+    if (sealable === undefined) return []
+    const sealed = await this.#serial.run(async () => {
       const item = await this.byNumber(number)
       const draft = await this.#drafts.get(toHex(before.id))
       if (item === undefined || draft === undefined) return undefined
       return await this.#sealNow(item, draft, sealable)
     })
-    if (envelope !== undefined) for (const task of this.#onSealed) task(envelope)
+    if (sealed === undefined) return []
+    for (const task of this.#onSealed) task(sealed.envelope)
+    return sealed.next
   }
 
   async #sealable(item: OutboxItem, wanted: readonly string[]): Promise<Sealable | undefined> {
@@ -256,12 +276,14 @@ export class Outbox {
     item: OutboxItem,
     draft: SignedDraft,
     { key, kemKeys }: Sealable,
-  ): Promise<ActiveEnvelope | undefined> {
-    const wanted = item.recipients.filter(isUnsealed).map(({ member }) => member)
+  ): Promise<{ readonly envelope: ActiveEnvelope; readonly next: readonly number[] } | undefined> {
+    const unsealed = item.recipients.filter(isUnsealed).map(({ member }) => member)
+    const wanted = unsealed.filter((member) => this.#unsealed.isNext(item, member))
     if (!wanted.some((member) => kemKeys.has(member))) return undefined
     const { incarnation } = key.station
     const recipients: SealRecipient[] = []
     const desks = item.type.startsWith("diffusion/") ? this.#desksBeside(item) : []
+    if (desks.some((desk) => unsealed.includes(desk) && !wanted.includes(desk))) return undefined
     for (const [node, chosen] of kemKeys) {
       if (!wanted.includes(node) && !desks.includes(node)) continue
       const last = await this.#channels.get(channelKey(node, incarnation, item.lane))
@@ -286,7 +308,7 @@ export class Outbox {
     if (auth === undefined) throw new RangeError("a batch of one has one auth")
     const states = item.recipients.map((state): RecipientState => {
       const chosen = kemKeys.get(state.member)
-      return chosen === undefined || !isUnsealed(state)
+      return chosen === undefined || !wanted.includes(state.member)
         ? state
         : { ...state, messageId, reducedSecrecy: !chosen.exact }
     })
@@ -323,9 +345,9 @@ export class Outbox {
       }),
     ])
     this.#keep(envelope)
-    if (!states.some(isUnsealed)) this.#unsealed.delete(item.number)
+    const freed = this.#unsealed.update(next)
     for (const task of this.#onChanged) task(next)
-    return envelope
+    return { envelope, next: freed }
   }
 
   #homeHead() {
@@ -385,6 +407,21 @@ export class Outbox {
     })
     const end = `${prefix}${numberKey(last)}`
     return found.filter(({ key }) => key <= end).map(({ item }) => item)
+  }
+
+  /** Why this envelope will not come to `member` any more; undefined while it may. */
+  async fateOf(messageId: Uint8Array, member: string): Promise<Fate | undefined> {
+    const name = toHex(messageId)
+    const head = await this.#heads.get(name)
+    if (head === undefined) return undefined
+    if (this.#clock.now() > decodeHeader(head.header).core.expires)
+      return { step: "expired", reason: null }
+    const item = await this.byNumber(head.number)
+    const state = item?.recipients.find((one) => one.member === member)
+    const isCurrent = state?.messageId !== undefined && isSame(state.messageId, messageId)
+    if (isCurrent && state.rung === "rejected") return { step: "rejected", reason: state.reason }
+    if ((await this.#bodies.get(name)) === undefined) return { step: "erased", reason: null }
+    return undefined
   }
 
   /** A relay has the envelope in custody. */
@@ -456,9 +493,42 @@ export class Outbox {
       })
       const mark = this.#unsealedMarks.put(numberKey(item.number), item.number)
       await this.#store({ ...item, recipients: moved }, reseal ? [...changes, mark] : changes)
-      if (reseal) this.#unsealed.add(item.number)
       return reseal
     })
+  }
+
+  /** The recipient's node has not signed for it at its deadline. */
+  async missed(
+    number: number,
+    member: string,
+    rung: { readonly name: Rung; readonly at: number; readonly reason: string },
+    changes: readonly Change[],
+  ): Promise<void> {
+    await this.#serial.run(async () => {
+      const item = await this.byNumber(number)
+      if (item === undefined) return await this.#records.commit(changes)
+      const recipients = item.recipients.map((state) =>
+        state.member === member ? raised(state, rung.name, rung.at, rung.reason) : state,
+      )
+      await this.#store({ ...item, recipients }, changes)
+    })
+  }
+
+  /** Messages that some recipient has not signed for. */
+  async unsettled(): Promise<readonly OutboxItem[]> {
+    const active = [...this.#activeById.values()].map(({ number }) => number)
+    const items: OutboxItem[] = []
+    for (const number of new Set([...active, ...this.#unsealed.numbers()])) {
+      const item = await this.byNumber(number)
+      if (item !== undefined) items.push(item)
+    }
+    return items
+  }
+
+  /** The relays that promised to keep this envelope, while a recipient waits. */
+  custodiansOf(messageId: Uint8Array | null): readonly string[] {
+    if (messageId === null) return []
+    return this.#activeById.get(toHex(messageId))?.custodians ?? []
   }
 
   /** Gives up what has expired, by network time. */
@@ -474,12 +544,11 @@ export class Outbox {
         this.#drop(name)
       })
     }
-    for (const number of this.#unsealed) {
+    for (const number of this.#unsealed.numbers()) {
       const item = await this.byNumber(number)
       if (item === undefined || item.expires >= now) continue
       const mark = this.#unsealedMarks.remove(numberKey(number))
       await this.#serial.run(() => this.#store(expired(item, now), [mark]))
-      this.#unsealed.delete(number)
     }
   }
 
@@ -498,13 +567,8 @@ export class Outbox {
     for (const { key } of due) {
       const [expires = "", name = ""] = key.split("/")
       if (expires >= numberKey(now)) return
-      const head = await this.#heads.get(name)
-      const lane = head === undefined ? 0 : decodeHeader(head.header).core.precedence
-      const places = (head?.leaves ?? []).map(decodeLeaf).map((leaf) => {
-        const channel = channelKey(leaf.node, leaf.incarnation, lane)
-        return this.#places.remove(`${channel}/${numberKey(leaf.channelSeq)}`)
-      })
-      await this.#records.commit([this.#expiries.remove(key), this.#bodies.remove(name), ...places])
+      // Its place stays known: whoever misses it is told that it will not come.
+      await this.#records.commit([this.#expiries.remove(key), this.#bodies.remove(name)])
     }
   }
 
@@ -516,8 +580,13 @@ export class Outbox {
       ...done.filter((name) => this.#activeById.has(name)).map((name) => this.#active.remove(name)),
     ])
     for (const name of done) this.#drop(name)
+    this.#unsealed.update(item)
     for (const task of this.#onChanged) task(item)
   }
+}
+
+function isSame(current: Uint8Array | null, messageId: Uint8Array): boolean {
+  return current !== null && equalBytes(current, messageId)
 }
 
 /** Whatever a caller chose as its key: records are named by its hash. */
@@ -531,10 +600,6 @@ function isDone(item: OutboxItem, messageId: Uint8Array): boolean {
     (state) =>
       isSettled(state.rung) || state.messageId === null || !equalBytes(state.messageId, messageId),
   )
-}
-
-function isUnsealed(state: RecipientState): boolean {
-  return state.messageId === null && !isSettled(state.rung)
 }
 
 function raised(

@@ -27,6 +27,12 @@ export interface RecordStore {
   list(range: KeyRange): Promise<readonly StoredRecord[]>
 
   /**
+   * Every record as it stands at the first step, in the order of the keys, whatever is committed while
+   * it is read; pages of at most `limit`.
+   */
+  snapshot(limit: number): AsyncIterable<readonly StoredRecord[]>
+
+  /**
    * All of the changes or none, in this order; when the promise resolves they survive a power cut.
    * Removing what is not there is no error. After a failure every later call fails too: `disk-full`, `storage`.
    */

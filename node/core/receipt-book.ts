@@ -55,7 +55,7 @@ const bookBatch = record({
   acceptance: nullable(acceptance),
 })
 type BookBatch = Infer<typeof bookBatch>
-type BookItem = Infer<typeof bookItem>
+export type BookItem = Infer<typeof bookItem>
 
 const sealedItems = list(
   record({ to: memberName, sealed: bytes(1, 4 * limits.leafBytesMax) }),
@@ -72,12 +72,15 @@ export type NewReceipt = {
   readonly reason: string | null
   readonly by: string | null
   readonly ref: Uint8Array | null
+  /** Whose copy it is about; this node's own unless said. */
+  readonly recipientNode?: string
 }
 
 type OpenBatch = { readonly relay: string; readonly sinceMs: number; notBeforeMs: number }
 
 export type SignedReceipts = {
   readonly root: Uint8Array
+  readonly items: readonly BookItem[]
   readonly changes: readonly Change[]
   /** To be called once the changes are committed. */
   readonly committed: () => void
@@ -133,6 +136,18 @@ export class ReceiptBook {
       this.#open.set(key, { relay: item, sinceMs: this.#clock.monotonicMs(), notBeforeMs: 0 })
   }
 
+  /** What is open to `to` and was seen by no relay yet; what a person did waits for a link. */
+  async openFor(to: string): Promise<readonly ReceiptItem[]> {
+    const found: ReceiptItem[] = []
+    for (const name of this.#open.keys()) {
+      const batch = await this.#batches.get(name)
+      if (batch === undefined || batch.isSealed) continue
+      for (const { to: sender, messageId, receipt, auth } of batch.items)
+        if (sender === to) found.push({ to, messageId, receipt, auth })
+    }
+    return found
+  }
+
   get openCount(): number {
     return this.#open.size
   }
@@ -152,7 +167,7 @@ export class ReceiptBook {
       const receipt: Receipt = {
         version: 1,
         messageId,
-        recipientNode: this.#identity.name,
+        recipientNode: item.recipientNode ?? this.#identity.name,
         step: receiptSteps[item.step],
         reason,
         at,
@@ -179,6 +194,7 @@ export class ReceiptBook {
     const stored: BookBatch = { root, isSealed, relay, items, acceptance: null }
     return {
       root,
+      items,
       changes: [this.#batches.put(name, stored), this.#pending.put(name, relay)],
       committed: () => {
         this.#open.set(name, { relay, sinceMs: this.#clock.monotonicMs(), notBeforeMs: 0 })
@@ -205,8 +221,8 @@ export class ReceiptBook {
 
   /** A relay delivered again what has its receipt: it gets the stored one. */
   async repeat(root: Uint8Array, messageId: Uint8Array, link: RelayLink): Promise<void> {
+    // Another relay may be getting it at this moment: this one gets it after that.
     const name = toHex(root)
-    if (this.#underWay.has(name)) return
     const origin = this.#statements.originOf(link.relay)
     const batch = await this.#batches.get(name)
     const made = await this.#statements.known(batch?.root ?? root, origin)

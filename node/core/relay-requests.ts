@@ -1,14 +1,22 @@
 // What relays ask of this node over their links, and what it answers.
 
-import { ChappeError } from "../../protocol/errors.ts"
+import { ChappeError, type ErrorCode } from "../../protocol/errors.ts"
+import { linkLanes } from "../../protocol/frames.ts"
+import { fromUtf8 } from "../../protocol/bytes.ts"
+import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
+import { ask } from "./ask.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import type { Controls } from "./controls.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
 import type { Evidence } from "./evidence.ts"
 import type { Inbox } from "./inbox.ts"
+import type { LinkTable } from "./link-table.ts"
 import type { LinkRequest, Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
 import type { Witness } from "./witness.ts"
+
+/** What the same bytes may get over. */
+const passing: readonly ErrorCode[] = ["stale", "link-down", "busy", "clock", "too-early"]
 
 export class RelayRequests {
   readonly #inbox: Inbox
@@ -17,6 +25,7 @@ export class RelayRequests {
   readonly #witness: Witness
   readonly #follower: DirectoryFollower
   readonly #proofs: Proofs
+  readonly #links: LinkTable
   readonly #log: Log
 
   constructor(options: {
@@ -26,6 +35,7 @@ export class RelayRequests {
     readonly witness: Witness
     readonly follower: DirectoryFollower
     readonly proofs: Proofs
+    readonly links: LinkTable
     readonly log: Log
   }) {
     this.#inbox = options.inbox
@@ -34,6 +44,7 @@ export class RelayRequests {
     this.#witness = options.witness
     this.#follower = options.follower
     this.#proofs = options.proofs
+    this.#links = options.links
     this.#log = options.log
   }
 
@@ -45,7 +56,7 @@ export class RelayRequests {
       if (!(cause instanceof ChappeError)) throw cause
       if (cause.code === "storage" || cause.code === "disk-full") throw cause
       this.#log.info("request-refused", { relay: link.relay, name: message.name, code: cause.code })
-      const isPassing = cause.code === "stale" || cause.code === "link-down"
+      const isPassing = passing.includes(cause.code)
       return {
         name: "refused",
         code: cause.code,
@@ -69,11 +80,20 @@ export class RelayRequests {
       case "control":
         await this.#controls.take(link, message.control)
         return { name: "done" }
+      case "tombstone":
+        await this.#inbox.settleByTombstone(link, message.tombstone)
+        return { name: "done" }
       case "checkpoint":
         return await this.#cosign(link, message)
       case "statementPut":
-        this.#follower.learn(message.sort, message.statement)
+        this.#follower.learn(message.sort, message.statement, link.relay)
         return { name: "done" }
+      case "draining":
+        this.#links.drains(link, message.isOn)
+        this.#log.info("draining", { relay: link.relay, isOn: message.isOn ? 1 : 0 })
+        return { name: "done" }
+      case "probe":
+        return { name: "echo", echo: this.#controls.echo(message) }
       case "done":
       case "refused":
       case "submit":
@@ -97,15 +117,28 @@ export class RelayRequests {
       case "consistencyGet":
       case "consistency":
       case "journal":
+      case "echo":
         throw new ChappeError("frame", `a relay asks a node for ${message.name}`)
     }
   }
 
   async #cosign(link: RelayLink, message: LinkMessage<"checkpoint">): Promise<LinkRequest> {
     const { origin, body } = message
-    const { status, body: answer, checkpoint } = await this.#witness.cosign(origin, body)
+    const judged = await this.#witness.cosign(origin, body)
+    const { status, body: answer, checkpoint, larger } = judged
+    if (larger !== undefined) this.#show(link, origin, larger)
     if (checkpoint !== undefined) this.#follow(link, checkpoint)
     return { name: "cosigned", status, body: answer }
+  }
+
+  /** A relay that was put back from an old copy learns it by its own word. */
+  #show(link: RelayLink, origin: string, note: Uint8Array): void {
+    const body = fromUtf8(encodeAddCheckpoint({ old: 0, path: [], checkpoint: note }))
+    const told = ask(link, linkLanes.control, { name: "checkpoint", origin, body }, "done")
+    told.catch((cause: unknown) => {
+      if (!(cause instanceof ChappeError)) throw cause
+      this.#log.info("rollback-shown", { origin, code: cause.code })
+    })
   }
 
   /** What a new head is good for, after it was answered. */
@@ -113,7 +146,7 @@ export class RelayRequests {
     link: RelayLink,
     { opened, note }: NonNullable<Awaited<ReturnType<Witness["cosign"]>>["checkpoint"]>,
   ): void {
-    const isDirectory = opened.origin === `${link.relay}/directory`
+    const isDirectory = opened.origin.startsWith(`${link.relay}/directory`)
     const task = isDirectory
       ? this.#follower.refresh(link).then(() => this.#follower.confirmCheckpoint(opened, note))
       : this.#proofs.fetch(link, opened, note)

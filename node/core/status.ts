@@ -3,6 +3,7 @@
 import type { Alarms } from "./alarms.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
+import type { Escalations } from "./escalations.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Journal } from "./journal.ts"
 import type { LinkTable } from "./link-table.ts"
@@ -10,13 +11,14 @@ import type { NetworkClock } from "./network-clock.ts"
 import type { Outbox } from "./outbox.ts"
 import type { Proofs } from "./proofs.ts"
 import type { ReceiptBook } from "./receipt-book.ts"
-import type { JsonObject } from "./views.ts"
+import { type JsonObject, gapView } from "./views.ts"
 
 type Parts = {
   readonly me: string
   readonly alarms: Alarms
   readonly clock: NetworkClock
   readonly directory: Directory
+  readonly escalations: Escalations
   readonly follower: DirectoryFollower
   readonly inbox: Inbox
   readonly journal: Journal
@@ -33,6 +35,8 @@ export type Measured = {
   readonly outboxUnsealed: number
   readonly receiptsOpen: number
   readonly inboxHeld: number
+  readonly inboxGaps: number
+  readonly escalationsOpen: number
   readonly proofsWanted: number
   readonly clockOffsetSeconds: number
   readonly alarms: number
@@ -45,6 +49,8 @@ export function measure(parts: Parts): Measured {
     outboxUnsealed: parts.outbox.unsealedCount,
     receiptsOpen: parts.receipts.openCount,
     inboxHeld: parts.inbox.heldCount,
+    inboxGaps: parts.inbox.gaps.length,
+    escalationsOpen: parts.escalations.openCount,
     proofsWanted: parts.proofs.wantedCount,
     clockOffsetSeconds: parts.clock.offsetSeconds,
     alarms: parts.alarms.list().length,
@@ -71,6 +77,7 @@ export function statusView(parts: Parts, relays: readonly RelayState[]): JsonObj
       return { origin, size, checkedAt: verified?.at ?? null, entries: follower.sizeOf(origin) }
     }),
     queues,
+    missing: parts.inbox.gaps.map(gapView),
     clock: { now: clock.now(), offsetSeconds: clock.offsetSeconds, off: clock.isOff },
     keys: {
       incarnation: station === undefined ? 0 : directory.currentIncarnation(me),

@@ -40,15 +40,16 @@ export class Succession {
     this.#random = options.random
   }
 
-  /** Does what is due by now. */
-  async keepUp(): Promise<void> {
+  /** Does what is due by now. `mayExtend`: whether the chain of a key in use may get a statement. */
+  async keepUp(mayExtend: boolean): Promise<void> {
     const { identity } = this.#vault
     if (this.#clock.isOff || this.#directory.station(identity.name) === undefined) return
     const now = this.#clock.now()
     const sealing = sealingKeyAt(identity, this.#directory, now)
     if (sealing === undefined && (await this.#activateStandby(now))) return
     const signing = signingKeyAt(identity, this.#directory, now)
-    if (signing !== undefined) await this.#renewLinkKey(signing, now)
+    if (signing === undefined || !mayExtend) return
+    if (!this.#alarms.isCloned(signing.signing.keyId)) await this.#renewLinkKey(signing, now)
   }
 
   async #activateStandby(now: number): Promise<boolean> {

@@ -18,8 +18,10 @@ import { decodeReceipt, stepName } from "../../protocol/receipt.ts"
 import { parseNote } from "../../protocol/signed-note.ts"
 import { type ShownMessage, shownType } from "./correspondence.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
+import type { Escalation } from "./escalations.ts"
 import { type Evidence, signerOf } from "./evidence.ts"
 import { type Json, jsonOfMap } from "./form-value.ts"
+import type { Gap } from "./gaps.ts"
 import type { InboxItem } from "./inbox-records.ts"
 import { isFailure, overall } from "./ladder.ts"
 import type { LogStatements, StoredStatement } from "./log-statements.ts"
@@ -38,7 +40,11 @@ export function inboxView(item: InboxItem): JsonObject {
     precedence: precedences[item.lane],
     created: item.created,
     received: item.received,
-    channel: { seq: item.channel.seq, prev: toHex(item.channel.prev) },
+    channel: {
+      incarnation: item.channel.incarnation,
+      seq: item.channel.seq,
+      prev: toHex(item.channel.prev),
+    },
     attachments: item.attachments.map(({ name, plainLength, plainHash }) => ({
       name,
       size: plainLength,
@@ -46,6 +52,29 @@ export function inboxView(item: InboxItem): JsonObject {
     })),
     state: item.state,
     warnings: item.marks,
+  }
+}
+
+/** Numbers of a sender's channel that are missing. */
+export function gapView({ sender, incarnation, lane, first, last, since, asked }: Gap): JsonObject {
+  return { from: sender, precedence: precedences[lane], incarnation, first, last, since, asked }
+}
+
+/** What the desk sees of a deadline that a member's message has missed. */
+export function escalationView({ from, at, report }: Escalation): JsonObject {
+  const { id, messageId, recipient, lane, created, deadline, expires, relays, outcome } = report
+  return {
+    from,
+    recipient,
+    id: toHex(id),
+    messageId: messageId === null ? null : toHex(messageId),
+    precedence: precedences[lane],
+    created,
+    deadline,
+    expires,
+    relays,
+    heard: at,
+    outcome: outcome === null ? null : { ...outcome },
   }
 }
 
@@ -163,7 +192,7 @@ export async function traceOf(item: OutboxItem, sources: Sources): Promise<JsonO
       const receipt = decodeReceipt(stored.receipt)
       steps.push({
         step: stepName(receipt.step),
-        by: receipt.by ?? signerOf(receipt),
+        by: receipt.by ?? signerOf(receipt, sources.me),
         at: receipt.at,
         recipient: receipt.recipientNode,
         log: placeOf(stored.acceptance),

@@ -28,6 +28,8 @@ export type WitnessAnswer = {
   readonly status: number
   readonly body: string
   readonly checkpoint: { readonly opened: OpenedCheckpoint; readonly note: Uint8Array } | undefined
+  /** A note of that log which is larger than the one shown, under the relay's own signature. */
+  readonly larger?: Uint8Array
 }
 
 export class Witness {
@@ -91,8 +93,10 @@ export class Witness {
     const lastSize = last?.size ?? 0
     if (last !== undefined && stored !== undefined)
       await this.#lookForFork(last, stored, opened, request.checkpoint)
-    if (request.old !== lastSize)
-      return { ...plain(409), body: fromUtf8(encodeWitnessSize(lastSize)) }
+    if (request.old !== lastSize) {
+      const answer = { ...plain(409), body: fromUtf8(encodeWitnessSize(lastSize)) }
+      return stored === undefined || lastSize <= size ? answer : { ...answer, larger: stored }
+    }
     const continues = verifyConsistency({
       sha256,
       smallSize: lastSize,

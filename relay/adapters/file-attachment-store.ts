@@ -72,6 +72,16 @@ class FileAttachmentStore implements AttachmentStore {
     return onDisk("reading attachments", async () => (await sizeOf(this.#whole(hash))) === length)
   }
 
+  async verify(hash: Uint8Array): Promise<boolean> {
+    return onDisk("reading attachments", async () => {
+      const path = this.#whole(hash)
+      if ((await sizeOf(path)) === undefined) return false
+      if (equalBytes(await hashOf(path), hash)) return true
+      await rename(path, `${path}.damaged`)
+      return false
+    })
+  }
+
   async read(hash: Uint8Array, offset: number, length: number): Promise<Uint8Array> {
     return onDisk("reading an attachment", async () => {
       let file: FileHandle

@@ -106,7 +106,7 @@ export async function listenForHttps(
   }
 }
 
-function sendError(journal: Journal, reply: FastifyReply, cause: unknown): void {
+export function sendError(journal: Journal, reply: FastifyReply, cause: unknown): void {
   const error = errorOf(cause)
   if (error.code === "internal") journal.warn("http", { code: error.code, why: String(cause) })
   const { http, sentence, next } = errorRow(error.code)
@@ -269,5 +269,5 @@ function postPages(app: FastifyInstance, parts: HttpsParts): void {
 
 function bodyOf({ body }: FastifyRequest): Uint8Array {
   if (!(body instanceof Uint8Array)) throw new ChappeError("usage", `a body of type ${octets}`)
-  return Uint8Array.from(body)
+  return new Uint8Array(body)
 }

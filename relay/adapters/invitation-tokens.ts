@@ -41,7 +41,7 @@ export async function readInvitationToken(
 ): Promise<InvitationToken | undefined> {
   let text: string
   try {
-    text = fromUtf8(Uint8Array.from(await readFile(pathOf(folder, token))))
+    text = fromUtf8(new Uint8Array(await readFile(pathOf(folder, token))))
   } catch (cause) {
     if (isMissing(cause)) return undefined
     throw cause

@@ -71,7 +71,7 @@ export class JoinRequests {
       for (const file of await readdir(joins)) {
         if (!file.endsWith(".join")) continue
         const path = join(joins, file)
-        const request = decodeJoinRequest(Uint8Array.from(await readFile(path)))
+        const request = decodeJoinRequest(new Uint8Array(await readFile(path)))
         const named = directory.hasRoster ? directory.member(request.name)?.genesisId : undefined
         if (named === undefined || !equalBytes(named, genesisOf(request))) continue
         await this.#apply(request)

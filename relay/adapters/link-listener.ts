@@ -9,9 +9,10 @@ import { spkiKeyOf } from "../../keys/link-certificate.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { PinnedPeer } from "../core/introductions.ts"
 import type { Metrics } from "../core/ports.ts"
+import type { LinkParts } from "../core/peer-session.ts"
 import { relayLimits } from "../limits.ts"
 import { codeOf } from "./durable-files.ts"
-import { type LinkParts, exporterOf, runLink, webSocketOptions } from "./link-socket.ts"
+import { runLink, webSocketOptions } from "./link-socket.ts"
 
 export type CertificatePem = { readonly certPem: string; readonly keyPem: string }
 
@@ -53,7 +54,7 @@ export async function listenForLinks(
       return
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      runLink(parts, { webSocket, exporter: exporterOf(pinned.socket), peer: pinned.peer, role: 1 })
+      runLink(parts, { webSocket, ...pinned, role: 1 })
     })
   })
   demandHardening(server)

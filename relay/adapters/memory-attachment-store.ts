@@ -41,6 +41,9 @@ export function openMemoryAttachmentStore(
     async isWhole(hash, length) {
       return durable.get(toHex(hash))?.length === length
     },
+    async verify(hash) {
+      return durable.has(toHex(hash))
+    },
     async read(hash, offset, length) {
       const whole = durable.get(toHex(hash))
       if (whole === undefined) throw new ChappeError("not-found", "no such attachment")

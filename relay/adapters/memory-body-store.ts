@@ -31,14 +31,14 @@ export function openMemoryBodyStore(
       return disk.run("bodies", () =>
         bodies.map((body) => {
           const location = { segment: 1, offset: end, length: body.length }
-          durable.set(end, Uint8Array.from(body))
+          durable.set(end, new Uint8Array(body))
           end += body.length
           return location
         }),
       )
     },
     async read(location) {
-      return Uint8Array.from(find(location))
+      return new Uint8Array(find(location))
     },
     async release(location) {
       find(location)

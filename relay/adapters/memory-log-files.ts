@@ -13,18 +13,18 @@ export function openMemoryLogFiles(
     async read(path) {
       if (path !== "checkpoint") parseTilePath(path)
       const bytes = durable.get(path)
-      return bytes === undefined ? undefined : Uint8Array.from(bytes)
+      return bytes === undefined ? undefined : new Uint8Array(bytes)
     },
     async write(files) {
       await disk.run("tiles", () => {
         for (const { path, bytes } of files) {
           parseTilePath(path)
-          durable.set(path, Uint8Array.from(bytes))
+          durable.set(path, new Uint8Array(bytes))
         }
       })
     },
     async publish(checkpoint) {
-      await disk.run("checkpoint", () => durable.set("checkpoint", Uint8Array.from(checkpoint)))
+      await disk.run("checkpoint", () => durable.set("checkpoint", new Uint8Array(checkpoint)))
     },
     async trim(paths) {
       for (const path of paths)

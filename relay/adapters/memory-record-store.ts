@@ -1,6 +1,6 @@
 // Records in memory, kept apart from the handle that reads them: `durable` is what a power cut leaves.
 
-import { compareBytes, fromHex, toHex } from "../../protocol/bytes.ts"
+import { emptyBytes, fromHex, toHex } from "../../protocol/bytes.ts"
 import type { RecordOp, RecordRange, RecordStore, StoredRecord } from "../core/ports.ts"
 import { MemoryDisk } from "./memory-disk.ts"
 
@@ -14,16 +14,18 @@ export function openMemoryRecordStore(
 ): RecordStore {
   const records = new Map(durable)
   const ordered = ({ gte, lt, limit, reverse = false }: RecordRange): readonly StoredRecord[] => {
-    const found = [...records]
-      .map(([key, value]) => ({ key: fromHex(key), value: Uint8Array.from(value) }))
-      .filter(({ key }) => compareBytes(key, gte) >= 0 && compareBytes(key, lt) < 0)
-      .toSorted((a, b) => compareBytes(a.key, b.key))
-    return (reverse ? found.toReversed() : found).slice(0, limit)
+    // Hex has the order of the bytes.
+    const [from, to] = [toHex(gte), toHex(lt)]
+    const found = [...records.keys()].filter((key) => key >= from && key < to).toSorted()
+    return (reverse ? found.toReversed() : found).slice(0, limit).map((key) => ({
+      key: fromHex(key),
+      value: new Uint8Array(records.get(key) ?? emptyBytes),
+    }))
   }
   return {
     async get(key) {
       const value = records.get(toHex(key))
-      return value === undefined ? undefined : Uint8Array.from(value)
+      return value === undefined ? undefined : new Uint8Array(value)
     },
     async range(range) {
       return ordered(range)
@@ -33,6 +35,9 @@ export function openMemoryRecordStore(
         for (const target of [records, durable]) for (const op of ops) apply(target, op)
       })
     },
+    async *verify() {
+      yield* []
+    },
     async close() {
       await disk.run("close", () => undefined)
     },
@@ -40,6 +45,6 @@ export function openMemoryRecordStore(
 }
 
 function apply(target: Map<string, Uint8Array>, op: RecordOp): void {
-  if (op.type === "put") target.set(toHex(op.key), Uint8Array.from(op.value))
+  if (op.type === "put") target.set(toHex(op.key), new Uint8Array(op.value))
   else target.delete(toHex(op.key))
 }

@@ -5,9 +5,10 @@ import { type TLSSocket, connect } from "node:tls"
 import { WebSocket } from "ws"
 import { spkiKeyOf } from "../../keys/link-certificate.ts"
 import { equalBytes } from "../../protocol/bytes.ts"
+import type { LinkParts } from "../core/peer-session.ts"
 import { relayLimits } from "../limits.ts"
 import type { CertificatePem } from "./link-listener.ts"
-import { type LinkParts, exporterOf, runLink, webSocketOptions } from "./link-socket.ts"
+import { runLink, webSocketOptions } from "./link-socket.ts"
 
 export type DialledRelay = {
   readonly name: string
@@ -93,8 +94,8 @@ function dial(
     })
     webSocket.on("error", () => socket.destroy())
     webSocket.on("open", () => {
-      const peer = { name: relay.name, role: "relay" } as const
-      runLink(parts, { webSocket, exporter: exporterOf(socket), peer, role: 0 })
+      const peer = { name: relay.name, role: "relay", linkKey: key } as const
+      runLink(parts, { webSocket, socket, peer, role: 0 })
     })
   })
 }

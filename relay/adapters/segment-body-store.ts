@@ -33,6 +33,7 @@ class SegmentBodyStore implements BodyStore {
   readonly #path: string
   readonly #segmentBytes: number
   readonly #segments: Map<number, Segment>
+  readonly #missing = new Set<number>()
   readonly #readers = new Map<number, Promise<FileHandle>>()
   #writing: { readonly segment: Segment; readonly file: FileHandle } | undefined
   #failure: ChappeError | undefined
@@ -46,8 +47,10 @@ class SegmentBodyStore implements BodyStore {
   async retain(locations: Iterable<BodyLocation>): Promise<void> {
     for (const { segment: number, offset, length } of locations) {
       const segment = this.#segments.get(number)
-      if (segment === undefined)
-        throw new ChappeError("storage", `segment ${number} of the bodies is missing`)
+      if (segment === undefined) {
+        this.#missing.add(number)
+        continue
+      }
       segment.live += 1
       segment.end = Math.max(segment.end, offset + length)
     }
@@ -55,6 +58,8 @@ class SegmentBodyStore implements BodyStore {
       for (const segment of this.#segments.values())
         if (segment.live === 0) await this.#remove(segment)
       const last = Math.max(...this.#segments.keys())
+      // A segment that is gone keeps its number: nothing else is ever found under it.
+      if (Math.max(...this.#missing) > last) return
       const segment = this.#segments.get(last)
       // The newest is written on, behind its last retained body.
       if (segment !== undefined)
@@ -101,7 +106,7 @@ class SegmentBodyStore implements BodyStore {
     if (current !== undefined && current.segment.end + length <= this.#segmentBytes) return current
     await current?.file.close()
     this.#writing = undefined
-    const number = Math.max(0, ...this.#segments.keys()) + 1
+    const number = Math.max(0, ...this.#segments.keys(), ...this.#missing) + 1
     const bytes = Math.max(this.#segmentBytes, length)
     const file = await open(this.#pathOf(number), "wx", 0o600)
     try {
@@ -125,17 +130,20 @@ class SegmentBodyStore implements BodyStore {
 
   async read({ segment, offset, length }: BodyLocation): Promise<Uint8Array> {
     return onDisk("reading a body", async () => {
+      if (this.#missing.has(segment))
+        throw new ChappeError("damaged", `segment ${segment} of the bodies is missing`)
       const reader = this.#readers.get(segment) ?? open(this.#pathOf(segment), "r")
       this.#readers.set(segment, reader)
       const bytes = new Uint8Array(length)
       const { bytesRead } = await (await reader).read(bytes, 0, length, offset)
       if (bytesRead !== length)
-        throw new ChappeError("storage", `segment ${segment} of the bodies is cut short`)
+        throw new ChappeError("damaged", `segment ${segment} of the bodies is cut short`)
       return bytes
     })
   }
 
   async release({ segment: number }: BodyLocation): Promise<void> {
+    if (this.#missing.has(number)) return
     const segment = this.#segments.get(number)
     if (segment === undefined || segment.live === 0) throw new RangeError("nothing to release")
     segment.live -= 1

@@ -13,7 +13,7 @@ export async function openTileLogFiles(prefix: string): Promise<LogFiles> {
       if (path !== "checkpoint") parseTilePath(path)
       return onDisk("reading the log", async () => {
         try {
-          return Uint8Array.from(await readFile(join(prefix, path)))
+          return new Uint8Array(await readFile(join(prefix, path)))
         } catch (cause) {
           if (isMissing(cause)) return undefined
           throw cause

@@ -192,6 +192,8 @@ export function judgeLogStatement(
 /** Codes after which sending the same bytes again can help: our view, our room, our clock. */
 const passing: readonly ErrorCode[] = [
   "busy",
+  "draining",
+  "not-linked",
   "clock",
   "too-early",
   "sender-key",

@@ -21,6 +21,7 @@ export type Plan<T> = (draft: Draft) => Promise<() => T>
 
 type Intent = {
   readonly bodyBytes: number
+  readonly reads: readonly Uint8Array[]
   readonly run: (draft: Draft) => Promise<void>
   readonly settle: () => void
   readonly reject: (why: unknown) => void
@@ -51,12 +52,17 @@ export class Committer {
   }
 
   /**
-   * Resolves once the plan's writes are durable. `isNext`: before everything that waits already.
+   * Resolves once the plan's writes are durable. `isNext`: before everything that waits already. `reads`:
+   * keys that the plan will ask for, so that a commit reads all of its intents' at once.
    * Refused: what the plan refuses, `busy`, `storage`.
    */
   async commit<T>(
     plan: Plan<T>,
-    options: { readonly bodyBytes?: number; readonly isNext?: boolean } = {},
+    options: {
+      readonly bodyBytes?: number
+      readonly isNext?: boolean
+      readonly reads?: readonly Uint8Array[]
+    } = {},
   ): Promise<T> {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#waiting.length >= relayLimits.waitingIntentsMax)
@@ -65,6 +71,7 @@ export class Committer {
       let answer: (() => T) | undefined
       const intent: Intent = {
         bodyBytes: options.bodyBytes ?? 0,
+        reads: options.reads ?? [],
         run: async (draft) => {
           answer = await plan(draft)
         },
@@ -128,6 +135,7 @@ export class Committer {
     const draft = new Draft(store, facts)
     const planned: Intent[] = []
     try {
+      await draft.readAhead(intents.flatMap(({ reads }) => reads))
       for (const intent of intents) if (await runOne(intent, draft)) planned.push(intent)
       if (!draft.isEmpty) {
         await this.#write(draft)

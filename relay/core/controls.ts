@@ -1,6 +1,9 @@
-// Controls: signed requests between nodes, carried like mail but never logged. docs/PROTOCOL.md, "Controls".
+// Controls and tombstones: signed words between nodes, carried like mail but never logged.
+// docs/PROTOCOL.md, "Controls" and "Tombstones".
 
 import { verify } from "../../keys/ed25519.ts"
+import { openTombstone } from "../../keys/open-tombstone.ts"
+import type { BatchVerifier } from "../../protocol/batch.ts"
 import { controlPae, decodeControl, decodeSignedControl } from "../../protocol/control.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -8,11 +11,12 @@ import type { Committer } from "./committer.ts"
 import type { Links, Peer } from "./links.ts"
 import type { Mail } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
-import { evidenceLane, queueNames } from "./records.ts"
+import { type QueueItem, evidenceLane, queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
 
 export class Controls {
   readonly #directory: Directory
+  readonly #batches: BatchVerifier
   readonly #network: NetworkClock
   readonly #committer: Committer
   readonly #mail: Mail
@@ -21,6 +25,7 @@ export class Controls {
 
   constructor(parts: {
     readonly directory: Directory
+    readonly batches: BatchVerifier
     readonly network: NetworkClock
     readonly committer: Committer
     readonly mail: Mail
@@ -28,6 +33,7 @@ export class Controls {
     readonly links: Links
   }) {
     this.#directory = parts.directory
+    this.#batches = parts.batches
     this.#network = parts.network
     this.#committer = parts.committer
     this.#mail = parts.mail
@@ -49,11 +55,30 @@ export class Controls {
     )
     if (!verify(key.key, controlPae(signed.control), signed.signature))
       throw new ChappeError("signature", "the control's signature does not hold")
-    const queue = this.#queueFor(peer, control.to)
+    await this.#enqueue(peer, { name: "control", to: control.to, control: bytes })
+  }
+
+  /**
+   * Queues it for its recipient. Refused: `not-canonical`, `sender-key`, `signature`, `slice`, `tombstone`,
+   * `too-early`, `unknown-recipient`.
+   */
+  async takeTombstone(peer: Peer, bytes: Uint8Array): Promise<void> {
+    const { now } = this.#network
+    const facts = { now, directory: this.#directory, batches: this.#batches }
+    const { header, leaf, signer } = openTombstone(bytes, facts)
+    if (peer.role === "node" && (header.core.senderNode !== peer.name || signer !== peer.name))
+      throw new ChappeError("sender-key", `${peer.name} sends another's tombstone`)
+    await this.#enqueue(peer, { name: "tombstone", to: leaf.node, tombstone: bytes })
+  }
+
+  async #enqueue(
+    peer: Peer,
+    item: Extract<QueueItem, { readonly name: "control" | "tombstone" }>,
+  ): Promise<void> {
+    const queue = this.#queueFor(peer, item.to)
     if (queue === undefined)
-      throw new ChappeError("unknown-recipient", `${control.to} is not a member here`)
+      throw new ChappeError("unknown-recipient", `${item.to} is not a member here`)
     await this.#committer.commit(async (draft) => {
-      const item = { name: "control", to: control.to, control: bytes } as const
       await this.#mail.enqueue(draft, queue, evidenceLane, item)
       return () => undefined
     })

@@ -2,8 +2,7 @@
 // its queue only when the peer's word for it is committed; after a reconnect everything that was not
 // settled goes again. docs/PROTOCOL.md, "Delivery".
 
-import { sha256 } from "../../keys/crypto.ts"
-import { equalBytes, toHex, utf8 } from "../../protocol/bytes.ts"
+import { concat, toHex, utf8 } from "../../protocol/bytes.ts"
 import { decodeHeader } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { type LinkLane, linkLaneOf, linkLanes } from "../../protocol/frames.ts"
@@ -11,18 +10,18 @@ import { limits } from "../../protocol/limits.ts"
 import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
+import type { Damage } from "./damage.ts"
 import type { RelayStep } from "./draft.ts"
-import { type Peer, expectAnswer } from "./links.ts"
-import { type Mail, holdingKey, laneKey, messageKey, queueKey, sliceKey } from "./mail.ts"
+import { type Peer, type Request, expectAnswer } from "./links.ts"
+import { type Mail, laneKey, queueKey, sliceKey } from "./mail.ts"
 import { Refusal } from "./peer-link.ts"
-import type { AttachmentStore, BodyStore, Clock, Journal, Metrics, RecordStore } from "./ports.ts"
+import type { PeerWatch } from "./peer-watch.ts"
+import type { AttachmentStore, Clock, Journal, Metrics, RecordStore } from "./ports.ts"
 import { bytesOf, parseQueueKey } from "./queue-gauge.ts"
 import {
   type MessageRecord,
   type QueueItem,
   type SliceRecord,
-  holdingRecord,
-  messageRecord,
   queueItem,
   queueLanes,
   queueNames,
@@ -33,11 +32,12 @@ import { afterPrefix, openRecord, position as positionKey } from "./tables.ts"
 
 export type DeliveryParts = {
   readonly store: RecordStore
-  readonly bodies: BodyStore
   readonly attachments: AttachmentStore
+  readonly damage: Damage
   readonly committer: Committer
   readonly mail: Mail
   readonly routes: Routes
+  readonly watch: PeerWatch
   readonly clock: Clock
   readonly metrics: Metrics
   readonly journal: Journal
@@ -48,7 +48,6 @@ type LaneState = { cursor: number; unanswered: number; isEmpty: boolean; sent: P
 /** A place in the lane: items are read side by side, and still leave in their order. */
 type Turn = { readonly before: Promise<void>; readonly end: () => void }
 type Placed = { readonly lane: number; readonly position: number; readonly item: QueueItem }
-type WholeMessage = { readonly record: MessageRecord; readonly body: Uint8Array }
 
 export function queueOf(peer: Peer): string {
   return peer.role === "node" ? queueNames.member(peer.name) : queueNames.forward(peer.name)
@@ -81,6 +80,12 @@ export class Delivery {
 
   stop(): void {
     this.#isStopped = true
+  }
+
+  /** Position up to which the lane was handed to the peer, as far as it has answered; 0 for nothing. */
+  handedOver(lane: number): number {
+    const state = this.#lanes.get(lane)
+    return state === undefined || state.unanswered > 0 ? 0 : state.cursor
   }
 
   #pump(): void {
@@ -138,7 +143,7 @@ export class Delivery {
   async #read(lane: number, after: number, limit: number): Promise<readonly Placed[]> {
     const prefix = laneKey(this.#queue, lane)
     const records = await this.#parts.store.range({
-      gte: Uint8Array.of(...prefix, ...positionKey(after + 1)),
+      gte: concat(prefix, positionKey(after + 1)),
       lt: afterPrefix(prefix),
       limit,
     })
@@ -172,11 +177,13 @@ export class Delivery {
   #failed({ lane, position }: Placed, cause: unknown): void {
     if (cause instanceof ChappeError && cause.code === "link-down") return
     const seconds = cause instanceof Refusal ? cause.retrySeconds : 5
+    const code = cause instanceof ChappeError ? cause.code : "internal"
+    this.#parts.watch.failed(this.#queue, lane, code)
     this.#parts.journal.warn("deferred", {
       peer: this.#peer.name,
       lane,
       position,
-      code: cause instanceof ChappeError ? cause.code : "internal",
+      code,
       ...(cause instanceof Error && { why: cause.message }),
     })
     this.#parts.clock.after(Math.max(1, seconds) * 1_000, () => {
@@ -198,13 +205,15 @@ export class Delivery {
     switch (item.name) {
       case "evidence":
       case "control":
+      case "tombstone":
         turn.end()
         await this.#sendSmall(placed, item)
-        return
+        break
       case "message":
         if (this.#peer.role === "node") await this.#deliver(placed, item, turn)
         else await this.#forward(placed, item, turn)
     }
+    this.#parts.watch.succeeded(this.#queue, placed.lane)
   }
 
   async #sendSmall(
@@ -212,12 +221,8 @@ export class Delivery {
     item: Exclude<QueueItem, { readonly name: "message" }>,
   ): Promise<void> {
     const { committer, mail } = this.#parts
-    const request =
-      item.name === "evidence"
-        ? { name: item.name, from: item.from, items: item.items, acceptance: item.acceptance }
-        : { name: item.name, control: item.control }
     try {
-      expectAnswer(await this.#peer.request(linkLanes.control, request), "done")
+      expectAnswer(await this.#peer.request(linkLanes.control, requestOf(item)), "done")
     } catch (cause) {
       // Refused for good: the peer cannot use it, and nobody else wants it.
       if (!(cause instanceof Refusal) || !cause.isFinal) throw cause
@@ -235,7 +240,7 @@ export class Delivery {
     turn: Turn,
   ): Promise<void> {
     const [node = ""] = nodes
-    const whole = await this.#message(messageId)
+    const whole = await this.#parts.damage.whole(messageId)
     const slice = await this.#slice(messageId, node)
     if (whole === undefined || slice === undefined) return
     const { record, body } = whole
@@ -266,7 +271,7 @@ export class Delivery {
     nodes: readonly string[],
     reason: string,
   ): Promise<void> {
-    const { committer, mail, routes, metrics, journal } = this.#parts
+    const { committer, mail, routes, watch, metrics, journal } = this.#parts
     const sender = decodeHeader(record.header).core.senderNode
     await committer.commit(async (draft) => {
       const steps: RelayStep[] = []
@@ -279,6 +284,7 @@ export class Delivery {
       const queue = routes.evidenceQueueFor(sender)
       if (queue !== undefined) await mail.tell(draft, { self: routes.self, sender, queue }, steps)
       return () => {
+        watch.setAside(this.#peer.name, reason)
         metrics.count("chappe_relay_undelivered_total", { code: reason })
         journal.warn("undelivered", { id: toHex(messageId), peer: this.#peer.name, code: reason })
       }
@@ -290,7 +296,7 @@ export class Delivery {
     { messageId, nodes }: Extract<QueueItem, { readonly name: "message" }>,
     turn: Turn,
   ): Promise<void> {
-    const whole = await this.#message(messageId)
+    const whole = await this.#parts.damage.whole(messageId)
     if (whole === undefined) return
     const { record, body } = whole
     const found = await Promise.all(
@@ -392,18 +398,16 @@ export class Delivery {
     const slice = await this.#parts.committer.read(sliceRecord, sliceKey(messageId, node))
     return slice?.queue === this.#queue ? slice : undefined
   }
+}
 
-  /** Undefined when it was settled meanwhile. Refused: `tampered` when the body is not the one of the header. */
-  async #message(messageId: Uint8Array): Promise<WholeMessage | undefined> {
-    const { committer, bodies } = this.#parts
-    const record = await committer.read(messageRecord, messageKey(messageId))
-    const holding = await committer.read(holdingRecord, holdingKey(messageId))
-    if (record === undefined || holding === undefined) return undefined
-    const body = await bodies.read(holding)
-    const { core } = decodeHeader(record.header)
-    if (!equalBytes(sha256(body), core.bodyHash))
-      throw new ChappeError("tampered", `the body of ${toHex(messageId)} is not what was stored`)
-    return { record, body }
+function requestOf(item: Exclude<QueueItem, { readonly name: "message" }>): Request {
+  switch (item.name) {
+    case "evidence":
+      return { name: item.name, from: item.from, items: item.items, acceptance: item.acceptance }
+    case "control":
+      return { name: item.name, control: item.control }
+    case "tombstone":
+      return { name: item.name, tombstone: item.tombstone }
   }
 }
 

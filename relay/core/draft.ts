@@ -2,7 +2,7 @@
 // its bodies. Later intents of a commit see what earlier ones wrote.
 
 import type { ReceiptStep } from "../../protocol/receipt.ts"
-import { compareBytes, toHex } from "../../protocol/bytes.ts"
+import { compareBytes, toName } from "../../protocol/bytes.ts"
 import { type LogEntry, encodeEntry } from "../../protocol/entry.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
@@ -38,7 +38,12 @@ export type Sealed = {
   readonly steps: (range: StepRange) => SealedSteps
 }
 
-type Op = { readonly key: Uint8Array; readonly value: Uint8Array | undefined }
+/** `payload`: what is written under the key, made when it is asked for; undefined for a deletion. */
+type Op = { readonly key: Uint8Array; readonly payload: (() => Uint8Array) | undefined }
+
+function valueOf({ key, payload }: Op): Uint8Array | undefined {
+  return payload === undefined ? undefined : sealRecord(key, payload())
+}
 
 /** What holds for the whole commit. */
 export type CommitFacts = {
@@ -58,6 +63,8 @@ export class Draft {
   readonly facts: CommitFacts
   readonly #store: Pick<RecordStore, "get" | "range">
   readonly #ops = new Map<string, Op>()
+  /** What is stored under keys that were read ahead. */
+  readonly #ahead = new Map<string, Uint8Array | undefined>()
   readonly traffic: Uint8Array[] = []
   readonly directory: Uint8Array[] = []
   /** Relay receipts, in batches of one signature each. */
@@ -95,36 +102,56 @@ export class Draft {
     return this.#ops.size + this.traffic.length + this.directory.length + this.batches.length
   }
 
+  /** Reads all of these at once, so that the commit's intents find them here. */
+  async readAhead(keys: readonly Uint8Array[]): Promise<void> {
+    const wanted = new Map(keys.map((key) => [toName(key), key]))
+    const values = await Promise.all(
+      [...wanted].map(async ([name, key]) => [name, await this.#store.get(key)] as const),
+    )
+    for (const [name, value] of values) this.#ahead.set(name, value)
+  }
+
   /** Refused: `tampered`. */
   async get<T>(codec: RecordCodec<T>, key: Uint8Array): Promise<T | undefined> {
-    const own = this.#ops.get(toHex(key))
-    const value = own === undefined ? await this.#store.get(key) : own.value
+    const name = toName(key)
+    const own = this.#ops.get(name)
+    if (own !== undefined)
+      return own.payload === undefined ? undefined : codec.decode(own.payload())
+    const value = await this.#stored(name, key)
     return value === undefined ? undefined : codec.decode(openRecord(key, value))
   }
 
   async has(key: Uint8Array): Promise<boolean> {
-    const own = this.#ops.get(toHex(key))
-    return own === undefined ? (await this.#store.get(key)) !== undefined : own.value !== undefined
+    const name = toName(key)
+    const own = this.#ops.get(name)
+    if (own !== undefined) return own.payload !== undefined
+    return (await this.#stored(name, key)) !== undefined
+  }
+
+  async #stored(name: string, key: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#ahead.has(name) ? this.#ahead.get(name) : this.#store.get(key)
   }
 
   put<T>(codec: RecordCodec<T>, key: Uint8Array, item: T): void {
-    this.putBytes(key, codec.encode(item))
+    this.#ops.set(toName(key), { key, payload: () => codec.encode(item) })
   }
 
   putBytes(key: Uint8Array, payload: Uint8Array): void {
-    this.#ops.set(toHex(key), { key, value: sealRecord(key, payload) })
+    this.#ops.set(toName(key), { key, payload: () => payload })
   }
 
   delete(key: Uint8Array): void {
-    this.#ops.set(toHex(key), { key, value: undefined })
+    this.#ops.set(toName(key), { key, payload: undefined })
   }
 
   /** Stored records with this commit's own changes over them; ascending. */
   async range(range: Omit<RecordRange, "reverse">): Promise<readonly StoredRecord[]> {
     const stored = await this.#store.range({ ...range, limit: range.limit + this.#ops.size })
-    const merged = new Map(stored.map((record) => [toHex(record.key), record]))
-    for (const [name, { key, value }] of this.#ops) {
+    const merged = new Map(stored.map((record) => [toName(record.key), record]))
+    for (const [name, op] of this.#ops) {
+      const { key } = op
       if (compareBytes(key, range.gte) < 0 || compareBytes(key, range.lt) >= 0) continue
+      const value = valueOf(op)
       if (value === undefined) merged.delete(name)
       else merged.set(name, { key, value })
     }
@@ -188,8 +215,10 @@ export class Draft {
   }
 
   ops(): readonly RecordOp[] {
-    return [...this.#ops.values()].map(({ key, value }) =>
-      value === undefined ? { type: "del", key } : { type: "put", key, value },
-    )
+    return [...this.#ops.values()].map((op) => {
+      const { key } = op
+      const value = valueOf(op)
+      return value === undefined ? { type: "del", key } : { type: "put", key, value }
+    })
   }
 }

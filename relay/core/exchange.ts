@@ -7,23 +7,32 @@ import type { LinkMessage } from "../../protocol/link-messages.ts"
 import { parseAddCheckpoint } from "../../protocol/witness-request.ts"
 import type { AttachmentDesk } from "./attachment-desk.ts"
 import type { Controls } from "./controls.ts"
+import type { Draining } from "./draining.ts"
 import type { Following } from "./following.ts"
 import type { Forwards } from "./forwards.ts"
-import type { Peer, Request } from "./links.ts"
+import type { Links, Peer, Request } from "./links.ts"
 import type { Journal, Metrics } from "./ports.ts"
+import type { Probes } from "./probes.ts"
 import type { PublishedLog } from "./published-log.ts"
 import type { ReceiptDesk } from "./receipt-desk.ts"
+import type { Rollback } from "./rollback.ts"
 import type { StatementDesk } from "./statement-desk.ts"
 import type { Submits } from "./submits.ts"
+import type { Witnessing } from "./witnessing.ts"
 
 export type ExchangeParts = {
   readonly submits: Submits
   readonly forwards: Forwards
   readonly receipts: ReceiptDesk
   readonly controls: Controls
+  readonly links: Links
+  readonly probes: Probes
   readonly attachments: AttachmentDesk
+  readonly draining: Draining
   readonly statements: StatementDesk
   readonly following: Following
+  readonly rollback: Rollback
+  readonly witnessing: Witnessing
   /** A log of this relay's own. */
   readonly logOf: (origin: string) => PublishedLog | undefined
   readonly metrics: Metrics
@@ -42,7 +51,8 @@ export class Exchange {
     switch (message.name) {
       case "submit": {
         only(peer, "node")
-        const acceptance = await this.#counted(submits.take(peer.name, message))
+        await this.#parts.witnessing.admit(peer)
+        const acceptance = await this.#counted(submits.take(peer, message))
         return { name: "accepted", acceptance }
       }
       case "forward":
@@ -50,12 +60,14 @@ export class Exchange {
         return { name: "custody", ...(await this.#counted(forwards.take(peer.name, message))) }
       case "receipts": {
         only(peer, "node")
+        await this.#parts.witnessing.admit(peer)
         const acceptance = await receipts.take(peer.name, message)
         metrics.count("chappe_relay_receipts_total")
         return { name: "accepted", acceptance }
       }
       case "journal":
         only(peer, "node")
+        await this.#parts.witnessing.admit(peer)
         return { name: "accepted", acceptance: await receipts.takeJournal(peer.name, message) }
       case "evidence":
         only(peer, "relay")
@@ -64,7 +76,11 @@ export class Exchange {
       case "control":
         await controls.take(peer, message.control)
         return { name: "done" }
+      case "tombstone":
+        await controls.takeTombstone(peer, message.tombstone)
+        return { name: "done" }
       case "bodyOffer":
+        if (peer.role === "node") this.#parts.draining.demandOpen(peer)
         return { name: "bodyHave", offset: await attachments.offer(message.body) }
       case "bodyPut":
         return { name: "bodyHave", offset: await attachments.put(message) }
@@ -88,8 +104,14 @@ export class Exchange {
       case "consistencyGet":
         return this.#fromLog(message)
       case "checkpoint":
-        only(peer, "relay")
         return this.#checkpoint(peer, message)
+      case "draining":
+        only(peer, "relay")
+        this.#parts.links.drains(peer, message.isOn)
+        return { name: "done" }
+      case "probe":
+        only(peer, "relay")
+        return this.#parts.probes.passOn(message)
       case "deliver":
       case "done":
       case "refused":
@@ -102,6 +124,7 @@ export class Exchange {
       case "cosigned":
       case "proofs":
       case "consistency":
+      case "echo":
         throw new ChappeError("forbidden", `a relay does not take a ${message.name}`)
     }
   }
@@ -137,6 +160,11 @@ export class Exchange {
 
   async #checkpoint(peer: Peer, message: LinkMessage<"checkpoint">): Promise<Request> {
     const { checkpoint } = parseAddCheckpoint(utf8(message.body))
+    if (this.#parts.rollback.isOwn(message.origin)) {
+      await this.#parts.rollback.shown(peer.name, message.origin, checkpoint)
+      return { name: "done" }
+    }
+    only(peer, "relay")
     // Reading on asks the peer in turn: it is not kept waiting for that.
     this.#parts.following.heard(peer, message.origin, checkpoint).catch((cause: unknown) => {
       if (!(cause instanceof ChappeError)) throw cause

@@ -5,8 +5,8 @@ import { fromUtf8, readU32, u32 } from "../../protocol/bytes.ts"
 import { decodeHeader } from "../../protocol/envelope.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
-import type { Draft, RelayStep } from "./draft.ts"
-import { type Mail, messageKey, slicePrefix, knownKey } from "./mail.ts"
+import type { Draft } from "./draft.ts"
+import { type Grave, type Mail, messageKey, slicePrefix, knownKey } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Metrics, RecordStore } from "./ports.ts"
 import { highestRecord, messageRecord, queueNames, sliceRecord, uploadRecord } from "./records.ts"
@@ -36,15 +36,16 @@ export class Expiry {
   /** Ends what is due, a bounded number at once; true when there is more. */
   async sweep(): Promise<boolean> {
     const { store, network, committer } = this.#parts
-    if (network.isOff) return false
+    if (!network.isAgreed) return false
     const { now } = network
     const limit = relayLimits.sweepItems
     const due = await store.range({ gte: recordKey("due"), lt: recordKey("due", u32(now)), limit })
-    for (const { key } of due) {
+    for (const { key, value } of due) {
+      const payload = openRecord(key, value)
       const isEnded = await committer.commit(async (draft) => {
         // The log must be able to tell of it; else it waits.
         if (draft.facts.time === undefined) return () => false
-        await this.#end(draft, key)
+        await this.#end(draft, key, payload)
         draft.delete(key)
         return () => true
       })
@@ -57,14 +58,17 @@ export class Expiry {
     return due.length === limit
   }
 
-  async #end(draft: Draft, due: Uint8Array): Promise<void> {
+  async #end(draft: Draft, due: Uint8Array, payload: Uint8Array): Promise<void> {
     const sort = fromUtf8(due.slice(head - 1, head))
     const subject = due.slice(head)
     if (sort === "x") await this.#expire(draft, subject)
     else if (sort === "k") draft.delete(knownKey(subject))
     else if (sort === "a") this.#parts.mail.endReference(draft, subject)
     else if (sort === "q") await this.#parts.mail.dequeue(draft, subject)
-    else await forgetNumber(draft, subject)
+    else {
+      await forgetNumber(draft, subject)
+      if (payload.length > 0) draft.delete(knownKey(payload))
+    }
   }
 
   async #expire(draft: Draft, messageId: Uint8Array): Promise<void> {
@@ -74,19 +78,26 @@ export class Expiry {
     const { core } = decodeHeader(record.header)
     const prefix = slicePrefix(messageId)
     const slices = await draft.range({ gte: prefix, lt: afterPrefix(prefix), limit: 256 })
-    const steps: RelayStep[] = []
+    const { header, auth } = record
+    const graves: Grave[] = []
     for (const { key, value } of slices) {
       const node = fromUtf8(key.slice(prefix.length))
-      const { queue } = sliceRecord.decode(openRecord(key, value))
+      const slice = sliceRecord.decode(openRecord(key, value))
+      const step = {
+        messageId,
+        recipientNode: node,
+        step: "expired",
+        reason: null,
+        ref: null,
+      } as const
       // What another relay has in custody expires there; what was set aside was told before.
-      if (!queue.startsWith(queueNames.awaiting("")) && queue !== queueNames.aside)
-        steps.push({ messageId, recipientNode: node, step: "expired", reason: null, ref: null })
+      if (!slice.queue.startsWith(queueNames.awaiting("")) && slice.queue !== queueNames.aside)
+        graves.push({ header, auth, slice, step })
       await mail.settle(draft, messageId, node)
     }
     const queue = routes.evidenceQueueFor(core.senderNode)
-    if (queue !== undefined)
-      await mail.tell(draft, { self: routes.self, sender: core.senderNode, queue }, steps)
-    for (const _ of steps) metrics.count("chappe_relay_expired_total")
+    await mail.entomb(draft, { self: routes.self, sender: core.senderNode, queue }, graves)
+    for (const _ of graves) metrics.count("chappe_relay_expired_total")
   }
 
   /** Attachments that were uploaded and never named by an envelope. */

@@ -12,6 +12,7 @@ import { limits } from "../../protocol/limits.ts"
 import { formatNote, parseNote } from "../../protocol/signed-note.ts"
 import { type TreeRange, emptyRange, verifyConsistency } from "../../protocol/tree.ts"
 import { isNamed, parseVerifierKey } from "../../protocol/verifier-key.ts"
+import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
 import type { Committer } from "./committer.ts"
 import { type Peer, expectAnswer } from "./links.ts"
 import type { Clock, Journal, RecordStore } from "./ports.ts"
@@ -95,16 +96,25 @@ export class Following {
 
   /** The traffic log only has to go on from where it was. */
   async #compare(peer: Peer, { origin, head }: HeardHead): Promise<void> {
-    const before = this.#heads.get(origin)?.head
+    const before = this.#heads.get(origin)
     if (before === undefined) return
-    if (head.size < before.size)
-      throw new ChappeError("rollback", `${origin} fell from ${before.size} to ${head.size}`)
-    const request = { name: "consistencyGet", origin, from: before.size, to: head.size } as const
+    if (head.size < before.head.size) {
+      // It is told by its own word: it may have been put back from an old copy, and must stop.
+      const body = fromUtf8(encodeAddCheckpoint({ old: 0, path: [], checkpoint: before.note }))
+      await peer.request(linkLanes.control, { name: "checkpoint", origin, body })
+      throw new ChappeError("rollback", `${origin} fell from ${before.head.size} to ${head.size}`)
+    }
+    const request = {
+      name: "consistencyGet",
+      origin,
+      from: before.head.size,
+      to: head.size,
+    } as const
     const { path } = expectAnswer(await peer.request(linkLanes.control, request), "consistency")
     const isConsistent = verifyConsistency({
       sha256,
-      smallSize: before.size,
-      smallRoot: before.root,
+      smallSize: before.head.size,
+      smallRoot: before.head.root,
       largeSize: head.size,
       largeRoot: head.root,
       path,
@@ -179,6 +189,7 @@ export class Following {
         if (isLast) draft.put(followRecord, recordKey("follow", framed(origin)), range)
         return () => undefined
       })
+      await desk.keepForks()
       if (isLast) return
     }
   }

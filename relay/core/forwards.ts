@@ -15,7 +15,7 @@ import { leafHash, verifyInclusion } from "../../protocol/tree.ts"
 import { type ReadEnvelope, judgeEnvelope, readEnvelope } from "./admit-submit.ts"
 import type { Committer } from "./committer.ts"
 import type { Draft, SealedSteps } from "./draft.ts"
-import { type HeldRecipient, type Mail, dueKey, knownKey, sliceKey } from "./mail.ts"
+import { type HeldRecipient, type Mail, dueKey, knownKey, newHoldReads, sliceKey } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { AttachmentStore } from "./ports.ts"
 import { knownRecord, queueNames, sliceRecord } from "./records.ts"
@@ -67,6 +67,7 @@ export class Forwards {
     await this.#judgeAttachments(forward)
     return committer.commit(async (draft) => this.#accept(draft, peer, forward, read, leaves), {
       bodyBytes: forward.body.length,
+      reads: [knownKey(read.messageId), ...newHoldReads],
     })
   }
 
@@ -89,18 +90,21 @@ export class Forwards {
     const { time } = draft
     // Another message's end may have taken them away meanwhile.
     await this.#judgeAttachments(forward)
+    const isNew = !(await draft.has(knownKey(messageId)))
     const recipients: HeldRecipient[] = []
     for (const [i, { node }] of leaves.entries()) {
-      const slice = await draft.get(sliceRecord, sliceKey(messageId, node))
+      const slice = isNew ? undefined : await draft.get(sliceRecord, sliceKey(messageId, node))
       const given = forward.slices[i]
       if (given === undefined) throw new RangeError("a slice for each leaf")
       if (slice === undefined || slice.queue === queueNames.aside)
         recipients.push({ node, ...given, queue: queueNames.member(node) })
     }
+    if (recipients.length < leaves.length) mail.copyAt(draft, messageId, peer)
     if (recipients.length > 0)
       await mail.hold(
         draft,
         {
+          isNew,
           messageId,
           header: forward.header,
           auth: forward.auth,
@@ -114,7 +118,7 @@ export class Forwards {
         () => forward.acceptance,
       )
     const key = knownKey(messageId)
-    if (!(await draft.has(key))) {
+    if (isNew) {
       draft.put(knownRecord, key, { acceptance: null, expires: core.expires })
       draft.putBytes(dueKey(time + limits.idKeepSeconds, "k", messageId), emptyBytes)
     }

@@ -48,7 +48,7 @@ export function startTasks(
   }
 }
 
-const lasting = ["storage", "disk-full", "tampered", "log-root", "internal"]
+const lasting = ["storage", "disk-full", "damaged", "tampered", "log-root", "internal"]
 
 function isPassing(cause: unknown): cause is ChappeError {
   return cause instanceof ChappeError && !lasting.includes(cause.code)

@@ -30,6 +30,7 @@ export class Keyring {
   readonly #directory: Directory
   readonly #entries: readonly KeyEntry[]
   readonly #relayKeys: readonly SigningKey[]
+  readonly #noteKeys = new Map<string, NoteSigningKey | undefined>()
 
   constructor(name: string, directory: Directory, entries: readonly KeyEntry[]) {
     this.#name = name
@@ -107,6 +108,13 @@ export class Keyring {
   }
 
   #noteKey(use: "log" | "promise", vkey: string): NoteSigningKey | undefined {
+    const name = `${use} ${vkey}`
+    // Asked several times a second, and a key's admission is point arithmetic.
+    if (!this.#noteKeys.has(name)) this.#noteKeys.set(name, this.#heldNoteKey(use, vkey))
+    return this.#noteKeys.get(name)
+  }
+
+  #heldNoteKey(use: "log" | "promise", vkey: string): NoteSigningKey | undefined {
     const key = parseVerifierKey(crypto, vkey)
     const entry = this.#entries.find(
       (candidate) => candidate.use === use && equalBytes(candidate.publicKey, key.publicKey),

@@ -14,8 +14,12 @@ export type PeerRole = "node" | "relay"
 export interface Peer {
   readonly name: string
   readonly role: PeerRole
+  /** The pinned link key that it showed. */
+  readonly linkKey: Uint8Array
   /** Resolves with the answer, whatever it is. Refused: `link-down`, `busy`. */
   request(lane: LinkLane, request: Request): Promise<LinkMessage>
+  /** Whether the peer answers a ping within that time. */
+  isAlive(patienceMs: number): Promise<boolean>
   /** Ends the link; the code tells the peer why. */
   close(code: string): void
 }
@@ -23,6 +27,7 @@ export interface Peer {
 export class Links {
   readonly #peers = new Map<string, Peer>()
   readonly #downSince = new Map<string, number>()
+  readonly #draining = new WeakSet<Peer>()
   readonly #nowMs: () => number
 
   constructor(nowMs: () => number) {
@@ -47,6 +52,18 @@ export class Links {
 
   isLinked(name: string): boolean {
     return this.#peers.has(name)
+  }
+
+  /** The relay is being emptied and asks to be spared, or takes new mail again. */
+  drains(peer: Peer, isOn: boolean): void {
+    if (isOn) this.#draining.add(peer)
+    else this.#draining.delete(peer)
+  }
+
+  /** Linked, and not being emptied. */
+  isOpen(name: string): boolean {
+    const peer = this.#peers.get(name)
+    return peer !== undefined && !this.#draining.has(peer)
   }
 
   /** How long the peer has been away; from the first question on for one never seen. */

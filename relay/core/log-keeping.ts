@@ -27,7 +27,29 @@ export type LogKeepingParts = {
   readonly published: (publisher: Publisher) => void
 }
 
-type Kept = { publisher: Publisher; signedAtMs: number; hasNewLines: boolean }
+/** A log as operators see it. Ages in seconds; `witnessedAge` undefined while nobody has cosigned. */
+export type LogFigures = {
+  readonly origin: string
+  /** Entries that are committed, and those of them that a checkpoint covers. */
+  readonly entries: number
+  readonly published: number
+  readonly checkpointAge: number
+  readonly witnessedAge: number | undefined
+  /** Witnesses that have cosigned it lately. */
+  readonly witnesses: readonly string[]
+}
+
+type Kept = {
+  publisher: Publisher
+  signedAtMs: number
+  hasNewLines: boolean
+  /** When each witness cosigned last. */
+  readonly cosignedAtMs: Map<string, number>
+}
+
+function kept(publisher: Publisher): Kept {
+  return { publisher, signedAtMs: 0, hasNewLines: false, cosignedAtMs: new Map() }
+}
 
 export class LogKeeping {
   readonly #parts: LogKeepingParts
@@ -38,8 +60,8 @@ export class LogKeeping {
 
   private constructor(parts: LogKeepingParts, directory: Publisher, traffic: Publisher) {
     this.#parts = parts
-    this.#directory = { publisher: directory, signedAtMs: 0, hasNewLines: false }
-    this.#traffic = { publisher: traffic, signedAtMs: 0, hasNewLines: false }
+    this.#directory = kept(directory)
+    this.#traffic = kept(traffic)
   }
 
   /** Refused: `log-root`. */
@@ -64,9 +86,33 @@ export class LogKeeping {
     return [this.#directory.publisher, this.#traffic.publisher]
   }
 
-  cosigned(publisher: Publisher): void {
-    for (const kept of [this.#directory, this.#traffic])
-      if (kept.publisher === publisher) kept.hasNewLines = true
+  cosigned(publisher: Publisher, witness: string): void {
+    for (const one of [this.#directory, this.#traffic]) {
+      if (one.publisher !== publisher) continue
+      one.hasNewLines = true
+      one.cosignedAtMs.set(witness, this.#parts.clock.monotonicMs())
+    }
+  }
+
+  figures(): readonly LogFigures[] {
+    const { logs, clock } = this.#parts
+    const nowMs = clock.monotonicMs()
+    const age = (atMs: number): number => Math.round((nowMs - atMs) / 1_000)
+    return [
+      { one: this.#directory, entries: logs.directory.size },
+      { one: this.#traffic, entries: logs.traffic.size },
+    ].map(({ one: { publisher, signedAtMs, cosignedAtMs }, entries }) => {
+      const ages = [...cosignedAtMs].map(([name, atMs]) => ({ name, age: age(atMs) }))
+      const recent = ages.filter((one) => one.age <= limits.checkpointAgeSecondsMax)
+      return {
+        origin: publisher.origin,
+        entries,
+        published: publisher.log.head.size,
+        checkpointAge: age(signedAtMs),
+        witnessedAge: ages.length === 0 ? undefined : Math.min(...ages.map((one) => one.age)),
+        witnesses: recent.map(({ name }) => name).toSorted(),
+      }
+    })
   }
 
   /** Publishes what is due; to be called a few times a second, one call at a time. */
@@ -79,22 +125,22 @@ export class LogKeeping {
     await this.#rollShard()
   }
 
-  async #publish(kept: Kept, size: number): Promise<void> {
+  async #publish(one: Kept, size: number): Promise<void> {
     const { clock, published } = this.#parts
-    const { publisher } = kept
+    const { publisher } = one
     const isNew = size > publisher.log.head.size || publisher.log.checkpoint.length === 0
     const nowMs = clock.monotonicMs()
-    const isIdle = nowMs - kept.signedAtMs >= limits.idleCheckpointSeconds * 1_000
+    const isIdle = nowMs - one.signedAtMs >= limits.idleCheckpointSeconds * 1_000
     if (!isNew && !isIdle) {
-      if (kept.hasNewLines) {
-        kept.hasNewLines = false
+      if (one.hasNewLines) {
+        one.hasNewLines = false
         await publisher.republish()
       }
       return
     }
-    kept.hasNewLines = false
+    one.hasNewLines = false
     await publisher.advance(size)
-    kept.signedAtMs = nowMs
+    one.signedAtMs = nowMs
     published(publisher)
   }
 
@@ -159,7 +205,7 @@ export class LogKeeping {
       draft.onCommitted(() => {
         if (old.log.head.size !== logs.traffic.size) return
         logs.roll(own)
-        this.#traffic = { publisher, signedAtMs: 0, hasNewLines: false }
+        this.#traffic = kept(publisher)
         journal.info("shard", { origin: own.origin })
         entry = this.#shardEntry(old.headNote())
       })

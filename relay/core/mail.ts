@@ -1,11 +1,12 @@
 // What the relay holds for others: messages with their slices and bodies, and queues of what goes where.
 // Everything here writes into a draft; the committer makes it durable.
 
-import { concat, emptyBytes, u32, utf8 } from "../../protocol/bytes.ts"
+import { concat, emptyBytes, fromUtf8, u32, utf8 } from "../../protocol/bytes.ts"
 import type { Lane } from "../../protocol/envelope.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { Acceptance, AttachmentRef, ReceiptItem } from "../../protocol/link-messages.ts"
-import type { Draft, RelayStep, Sealed } from "./draft.ts"
+import { encodeTombstone } from "../../protocol/tombstone.ts"
+import type { Draft, RelayStep, Sealed, StepRange } from "./draft.ts"
 import type { AttachmentStore } from "./ports.ts"
 import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
 import {
@@ -53,14 +54,21 @@ function referenceKey(hash: Uint8Array, node: string, messageId: Uint8Array): Ui
   return recordKey("reference", hash, framed(node), messageId)
 }
 
+function copyKey(messageId: Uint8Array, relay: string): Uint8Array {
+  return recordKey("copy", messageId, utf8(relay))
+}
+
+/** More relays than a network has. */
+const copiesMax = 256
+
 /** All references of `node` to an attachment. */
 export function referencePrefix(hash: Uint8Array, node?: string): Uint8Array {
   return recordKey("reference", hash, node === undefined ? emptyBytes : framed(node))
 }
 
 /**
- * What happens at a time: `x` a message expires, `k` an id and `n` a log number are forgotten, `a` a
- * reference ends, `q` evidence or a control that nobody fetched goes.
+ * What happens at a time: `x` a message expires, `k` an id and `n` a log number are forgotten (and the id
+ * that stands under it), `a` a reference ends, `q` evidence or a control that nobody fetched goes.
  */
 export type DueSort = "x" | "k" | "n" | "a" | "q"
 
@@ -70,6 +78,19 @@ export function dueKey(at: number, sort: DueSort, subject: Uint8Array): Uint8Arr
 
 const counterKey = recordKey("counter")
 
+/** What `hold` reads for a new message. */
+export const newHoldReads: readonly Uint8Array[] = [counterKey]
+
+/** What `hold` and `settle` read for a known message and these recipients. */
+export function holdReads(messageId: Uint8Array, nodes: readonly string[]): readonly Uint8Array[] {
+  return [
+    counterKey,
+    holdingKey(messageId),
+    messageKey(messageId),
+    ...nodes.map((node) => sliceKey(messageId, node)),
+  ]
+}
+
 export type HeldRecipient = {
   readonly node: string
   readonly leaf: Uint8Array
@@ -78,7 +99,17 @@ export type HeldRecipient = {
   readonly queue: string
 }
 
+/** One recipient's share that ended: what its tombstone is made of. */
+export type Grave = {
+  readonly header: Uint8Array
+  readonly auth: Uint8Array
+  readonly slice: SliceRecord
+  readonly step: RelayStep
+}
+
 export type HeldMessage = {
+  /** Its id is not known here: nothing of it is stored. */
+  readonly isNew: boolean
   readonly messageId: Uint8Array
   readonly header: Uint8Array
   readonly auth: Uint8Array
@@ -123,7 +154,7 @@ export class Mail {
     if (item.name !== "message")
       draft.putBytes(dueKey(draft.facts.now + limits.idKeepSeconds, "q", key), emptyBytes)
     draft.onCommitted(() => {
-      this.#gauge.add(queue, item)
+      this.#gauge.add(queue, lane, item)
       this.#notify(queue)
     })
   }
@@ -131,7 +162,7 @@ export class Mail {
   #drop(draft: Draft, key: Uint8Array, queue: string, item: QueueItem): void {
     draft.delete(key)
     draft.onCommitted(() => {
-      this.#gauge.remove(queue, item)
+      this.#gauge.remove(queue, parseQueueKey(key).lane, item)
     })
   }
 
@@ -154,10 +185,13 @@ export class Mail {
     held: HeldMessage,
     acceptance: (sealed: Sealed) => Acceptance,
   ): Promise<void> {
-    const { messageId, lane } = held
-    const before = await draft.get(holdingRecord, holdingKey(messageId))
-    const old = await draft.get(messageRecord, messageKey(messageId))
-    const via = old?.via ?? held.via
+    const { messageId, lane, isNew } = held
+    const before = isNew ? undefined : await draft.get(holdingRecord, holdingKey(messageId))
+    const old = isNew ? undefined : await draft.get(messageRecord, messageKey(messageId))
+    // What the sender gave here itself is this relay's own from now on: only that can be forwarded.
+    const isOwn = held.via === null
+    const via = isOwn || old === undefined ? held.via : old.via
+    if (isOwn && typeof old?.via === "string") this.copyAt(draft, messageId, old.via)
     const byQueue = new Map<string, HeldRecipient[]>()
     for (const recipient of held.recipients)
       byQueue.set(recipient.queue, [...(byQueue.get(recipient.queue) ?? []), recipient])
@@ -169,7 +203,7 @@ export class Mail {
       this.#put(draft, queue, lane, position, item)
       for (const { node, leaf, path } of recipients) {
         const key = sliceKey(messageId, node)
-        const aside = await draft.get(sliceRecord, key)
+        const aside = isNew ? undefined : await draft.get(sliceRecord, key)
         if (aside === undefined) added += 1
         else await this.#leaveQueue(draft, node, aside)
         draft.put(sliceRecord, key, { leaf, path, queue, lane, position })
@@ -198,10 +232,25 @@ export class Mail {
         auth,
         attachments,
         via,
-        acceptance: old?.acceptance ?? acceptance(sealed),
+        acceptance: isOwn ? acceptance(sealed) : (old?.acceptance ?? acceptance(sealed)),
       }
       draft.put(messageRecord, messageKey(messageId), record)
     })
+  }
+
+  /** A relay brought what is held here already: it is to hear of the delivery, for it holds a copy. */
+  copyAt(draft: Draft, messageId: Uint8Array, relay: string): void {
+    draft.putBytes(copyKey(messageId, relay), emptyBytes)
+  }
+
+  /** The relays that hold a copy of a message that is held here: who forwarded it first, and who did since. */
+  async copiesOf(draft: Draft, messageId: Uint8Array): Promise<readonly string[]> {
+    const record = await draft.get(messageRecord, messageKey(messageId))
+    if (record === undefined) return []
+    const prefix = recordKey("copy", messageId)
+    const copies = await draft.range({ gte: prefix, lt: afterPrefix(prefix), limit: copiesMax })
+    const later = copies.map(({ key }) => fromUtf8(key.slice(prefix.length)))
+    return [...new Set([...(record.via === null ? [] : [record.via]), ...later])]
   }
 
   /** Takes a node out of the queue item that names it. */
@@ -253,6 +302,8 @@ export class Mail {
         unsettled: holding.unsettled - 1,
       })
     else {
+      for (const relay of await this.copiesOf(draft, messageId))
+        draft.delete(copyKey(messageId, relay))
       draft.delete(holdingKey(messageId))
       draft.delete(messageKey(messageId))
       draft.release(holding)
@@ -316,7 +367,45 @@ export class Mail {
     steps: readonly RelayStep[],
   ): Promise<void> {
     if (steps.length === 0) return
+    await this.#evidence(draft, draft.sign(steps), told, steps)
+  }
+
+  /**
+   * Messages ended here: their sender is told as in `tell`, and each recipient gets a tombstone into the
+   * queue in which its share waited. Needs `draft.time`.
+   */
+  async entomb(
+    draft: Draft,
+    told: { readonly self: string; readonly sender: string; readonly queue: string | undefined },
+    graves: readonly Grave[],
+  ): Promise<void> {
+    if (graves.length === 0) return
+    const steps = graves.map(({ step }) => step)
     const range = draft.sign(steps)
+    const { queue } = told
+    if (queue !== undefined) await this.#evidence(draft, range, { ...told, queue }, steps)
+    const placed: (Grave & { readonly position: number })[] = []
+    for (const grave of graves) placed.push({ ...grave, position: await this.#nextPosition(draft) })
+    draft.onSealed((sealed) => {
+      const { receipts } = sealed.steps(range)
+      for (const [i, { header, auth, slice, step, position }] of placed.entries()) {
+        const signed = receipts[i]
+        if (signed === undefined) throw new RangeError("a receipt for each step")
+        const { leaf, path } = slice
+        const { receipt, auth: receiptAuth } = signed
+        const tombstone = encodeTombstone({ header, auth, leaf, path, receipt, receiptAuth })
+        const item = { name: "tombstone", to: step.recipientNode, tombstone } as const
+        this.#put(draft, slice.queue, evidenceLane, position, item)
+      }
+    })
+  }
+
+  async #evidence(
+    draft: Draft,
+    range: StepRange,
+    told: { readonly self: string; readonly sender: string; readonly queue: string },
+    steps: readonly RelayStep[],
+  ): Promise<void> {
     const position = await this.#nextPosition(draft)
     draft.onSealed((sealed) => {
       const { receipts, acceptance } = sealed.steps(range)

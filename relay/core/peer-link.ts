@@ -5,23 +5,30 @@ import { ChappeError, type ErrorCode, isErrorCode } from "../../protocol/errors.
 import { type LinkLane, linkLanes } from "../../protocol/frames.ts"
 import {
   type LinkMessage,
-  decodeLinkMessage,
   encodeLinkMessage,
   isAnswer,
+  readLinkMessage,
+  type UnknownRequest,
+  unknownRequestAnswer,
 } from "../../protocol/link-messages.ts"
 import type { LinkEvent, LinkSession } from "../../protocol/link-session.ts"
 import { relayLimits } from "../limits.ts"
 import { isFinal } from "./admit-submit.ts"
 import type { Peer, PeerRole, Request } from "./links.ts"
 import type { Clock, Journal } from "./ports.ts"
+import { Later } from "./turns.ts"
 
 /** Where a link's frames go. */
 export interface Wire {
+  readonly isOpen: boolean
+  /** What is sent while it is not open is gone. */
   send(frame: Uint8Array): void
   /** Bytes that were sent and have not left this process. */
   readonly bufferedBytes: number
   /** Ends the connection after what was sent. */
   end(): void
+  /** Ends it at once. */
+  cut(): void
 }
 
 /** What we answer to a peer's request; nothing for messages that need none. */
@@ -43,6 +50,7 @@ const answerLanes: Partial<Record<LinkMessage["name"], LinkLane>> = {
 const retryAfter: Partial<Record<ErrorCode, number>> = {
   busy: 2,
   clock: 30,
+  draining: 30,
   "attachments-missing": 1,
   "not-ready": 1,
   "sender-key": 2,
@@ -52,6 +60,7 @@ const retryAfter: Partial<Record<ErrorCode, number>> = {
 export class PeerLink implements Peer {
   readonly name: string
   readonly role: PeerRole
+  readonly linkKey: Uint8Array
   readonly #session: LinkSession
   readonly #wire: Wire
   readonly #clock: Clock
@@ -59,12 +68,14 @@ export class PeerLink implements Peer {
   readonly #handler: Handler
   readonly #waiting = new Map<number, Waiting>()
   readonly #outbox = new Map<LinkLane, Uint8Array[]>()
+  readonly #probes = new Set<(isAlive: boolean) => void>()
   #requests = 0
   #isDown = false
 
   constructor(parts: {
     readonly name: string
     readonly role: PeerRole
+    readonly linkKey: Uint8Array
     readonly session: LinkSession
     readonly wire: Wire
     readonly clock: Clock
@@ -73,6 +84,7 @@ export class PeerLink implements Peer {
   }) {
     this.name = parts.name
     this.role = parts.role
+    this.linkKey = parts.linkKey
     this.#session = parts.session
     this.#wire = parts.wire
     this.#clock = parts.clock
@@ -98,6 +110,7 @@ export class PeerLink implements Peer {
     for (const event of events) {
       if (event.kind === "message") this.#message(event.bytes, event.handle, event.lane)
       else if (event.kind === "close") this.down()
+      else if (event.kind === "pong") this.#probed(true)
     }
     this.flush()
   }
@@ -111,6 +124,24 @@ export class PeerLink implements Peer {
       if (frames.length === 0) return
       for (const frame of frames) this.#wire.send(frame)
     }
+  }
+
+  isAlive(patienceMs: number): Promise<boolean> {
+    if (this.#isDown) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const stop = this.#clock.after(patienceMs, () => this.#probed(false))
+      this.#probes.add((isAlive) => {
+        stop()
+        resolve(isAlive)
+      })
+      this.#session.ping()
+      this.flush()
+    })
+  }
+
+  #probed(isAlive: boolean): void {
+    for (const tell of this.#probes) tell(isAlive)
+    this.#probes.clear()
   }
 
   close(code: string): void {
@@ -127,6 +158,7 @@ export class PeerLink implements Peer {
     for (const { reject } of this.#waiting.values()) reject(new ChappeError("link-down"))
     this.#waiting.clear()
     this.#outbox.clear()
+    this.#probed(false)
     this.#wire.end()
   }
 
@@ -150,13 +182,19 @@ export class PeerLink implements Peer {
   }
 
   #message(bytes: Uint8Array, handle: number, lane: LinkLane): void {
-    let message: LinkMessage
+    let message: LinkMessage | UnknownRequest
     try {
-      message = decodeLinkMessage(bytes)
+      message = readLinkMessage(bytes)
     } catch (cause) {
       if (!(cause instanceof ChappeError)) throw cause
       this.#journal.warn("frame", { peer: this.name, code: cause.code })
       this.close("frame")
+      return
+    }
+    if (message.name === "unknown") {
+      this.#session.handled(handle)
+      const { request } = message
+      this.#send(answerLane(lane), encodeLinkMessage({ ...unknownRequestAnswer, request }))
       return
     }
     if (isAnswer(message)) {
@@ -195,7 +233,8 @@ export class PeerLink implements Peer {
       ...(cause instanceof Error && { why: cause.message }),
     })
     const final = isFinal(code)
-    return { name: "refused", code, final, retrySeconds: final ? 0 : (retryAfter[code] ?? 5) }
+    const later = cause instanceof Later ? cause.retrySeconds : (retryAfter[code] ?? 5)
+    return { name: "refused", code, final, retrySeconds: final ? 0 : later }
   }
 }
 

@@ -29,6 +29,12 @@ export interface RecordStore {
    */
   commit(ops: readonly RecordOp[]): Promise<void>
 
+  /**
+   * Reads what is on the disk again, file by file, and yields the bytes of each. Refused: `damaged`; the
+   * store then refuses everything.
+   */
+  verify(): AsyncGenerator<number>
+
   close(): Promise<void>
 }
 
@@ -47,10 +53,13 @@ export interface BodyStore {
    */
   appendAll(bodies: readonly Uint8Array[]): Promise<readonly BodyLocation[]>
 
-  /** The bytes at a location; whether they are the right ones is for the caller to check. Refused: `storage`. */
+  /**
+   * The bytes at a location; whether they are the right ones is for the caller to check. Refused: `damaged`
+   * when they are not there, `storage`.
+   */
   read(location: BodyLocation): Promise<Uint8Array>
 
-  /** Told before the first `appendAll`: everything else in the store is free. */
+  /** Told before the first `appendAll`: everything else in the store is free. Segments may be missing. */
   retain(locations: Iterable<BodyLocation>): Promise<void>
 
   /** The body is no longer needed. A segment whose bodies are all released is given back. */
@@ -75,6 +84,9 @@ export interface AttachmentStore {
   append(hash: Uint8Array, offset: number, part: Uint8Array): Promise<number>
 
   isWhole(hash: Uint8Array, length: number): Promise<boolean>
+
+  /** Reads a whole body again. False when it is not there or changed; what changed is then set aside. */
+  verify(hash: Uint8Array): Promise<boolean>
 
   /** Up to `length` bytes of a whole body; fewer at its end. Refused: `not-found`. */
   read(hash: Uint8Array, offset: number, length: number): Promise<Uint8Array>
@@ -137,6 +149,7 @@ export type CounterName =
   | "chappe_relay_strangers_total"
   | "chappe_relay_statements_total"
   | "chappe_relay_clone_alarms_total"
+  | "chappe_relay_damaged_total"
 export type HistogramName = "chappe_relay_commit_seconds" | "chappe_relay_commit_intents"
 
 /** Structured log lines: an event's name, ids, codes and numbers; never content. */

@@ -68,6 +68,7 @@ export class Publisher {
     const head = { size: edge.size, root: edgeRoot(sha256, edge) }
     if (signed !== undefined && !equalBytes(head.root, signed.root))
       throw new ChappeError("log-root", `${own.origin} has another root than was signed`)
+    await requireNotBehind(own, files, head.size)
     const published = new PublishedLog(own.origin, files, head, new Uint8Array(0))
     const publisher = new Publisher(parts, edge, published)
     if (signed !== undefined) await publisher.#publish(head)
@@ -181,6 +182,25 @@ export class Publisher {
     const { key, sign } = this.#parts.own.log
     return formatNote({ text: this.#text, signatures: [signNote(key, this.#text, sign)] })
   }
+}
+
+/** The published checkpoint is never ahead of what was recorded as signed: else records were lost. */
+async function requireNotBehind(own: OwnLog, files: LogFiles, size: number): Promise<void> {
+  const note = await files.read("checkpoint")
+  if (note === undefined) return
+  let shown: PublishedHead
+  try {
+    shown = openHead(own.log.key, note)
+  } catch (cause) {
+    // A damaged one is written anew.
+    if (cause instanceof ChappeError) return
+    throw cause
+  }
+  if (shown.size > size)
+    throw new ChappeError(
+      "rollback",
+      `${own.origin} was published with ${shown.size} entries, and the records know of ${size}`,
+    )
 }
 
 function sortOf(origin: string): "directory" | "traffic" {

@@ -18,11 +18,11 @@ import type { SubmitFacts } from "./admit-submit.ts"
 import type { Committer } from "./committer.ts"
 import type { Draft } from "./draft.ts"
 import type { Logs } from "./logs.ts"
-import { type Mail, messageKey } from "./mail.ts"
+import { type Mail, holdReads } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
-import { messageRecord, queueNames } from "./records.ts"
+import { queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
-import { factsOf, logStatement } from "./statement-log.ts"
+import { factsOf, logStatement, statementReads } from "./statement-log.ts"
 
 export type Receipts = LinkMessage<"receipts">
 export type Evidence = LinkMessage<"evidence">
@@ -68,8 +68,14 @@ export class ReceiptDesk {
     for (const one of plain) this.#judgeReceipt(peer, one, receipts.root, facts)
     if (plain.length > 0 && receipts.root === null)
       throw new ChappeError("commitment", "plain receipts need their batch's root")
-    return this.#parts.committer.commit(async (draft) =>
-      this.#accept(draft, receipts, plain, facts),
+    return this.#parts.committer.commit(
+      async (draft) => this.#accept(draft, receipts, plain, facts),
+      {
+        reads: [
+          ...statementReads(receipts.statement),
+          ...plain.flatMap(({ receipt }) => holdReads(receipt.messageId, [peer])),
+        ],
+      },
     )
   }
 
@@ -89,8 +95,9 @@ export class ReceiptDesk {
     root: Uint8Array | null,
     facts: SubmitFacts,
   ): void {
-    const { step, recipientNode, keyId } = receipt
-    if (recipientNode !== peer || isSealedStep(step) || item.auth === null)
+    const { step, keyId } = receipt
+    const isGiven = receipt.recipientNode === peer || isSendersOwn(peer, item, receipt)
+    if (!isGiven || isSealedStep(step) || item.auth === null)
       throw new ChappeError("signature", `${peer} may not give this receipt`)
     if (item.messageId !== null && !equalBytes(item.messageId, receipt.messageId))
       throw new ChappeError("not-canonical", "a receipt travels under another message")
@@ -148,23 +155,21 @@ export class ReceiptDesk {
     plain: readonly PlainReceipt[],
   ): Promise<{ readonly told: Groups; readonly copies: Groups }> {
     const { routes } = this.#parts
-    const vias = new Map<ReceiptItem, string>()
+    const holders = new Map<ReceiptItem, readonly string[]>()
     for (const { item, receipt } of plain) {
       if (!isSettling(receipt) && receipt.step !== receiptSteps.fetched) continue
-      const record = await draft.get(messageRecord, messageKey(receipt.messageId))
-      if (record !== undefined && record.via !== null) vias.set(item, record.via)
+      holders.set(item, await this.#parts.mail.copiesOf(draft, receipt.messageId))
     }
     const told: Groups = new Map()
     const copies: Groups = new Map()
     for (const item of items) {
-      const via = vias.get(item)
-      if (via !== undefined && routes.leadsTo(via, item.to)) {
-        addTo(told, queueNames.forward(via), item)
-        continue
-      }
-      const queue = routes.evidenceQueueFor(item.to)
+      const relays = holders.get(item) ?? []
+      const first = relays.find((relay) => routes.leadsTo(relay, item.to))
+      const queue =
+        first === undefined ? routes.evidenceQueueFor(item.to) : queueNames.forward(first)
       if (queue !== undefined) addTo(told, queue, item)
-      if (via !== undefined) addTo(copies, queueNames.forward(via), item)
+      for (const relay of relays)
+        if (relay !== first) addTo(copies, queueNames.forward(relay), item)
     }
     return { told, copies }
   }
@@ -212,6 +217,11 @@ export class ReceiptDesk {
       throw cause
     }
   }
+}
+
+/** A sender may say of its own message, to itself alone, that its deadline was missed. */
+function isSendersOwn(peer: string, { to }: ReceiptItem, { step, by }: Receipt): boolean {
+  return step === receiptSteps.undelivered && by === peer && to === peer
 }
 
 function isSettling({ step }: Receipt): boolean {

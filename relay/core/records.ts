@@ -11,6 +11,7 @@ import {
   list,
   literal,
   nullable,
+  oneOf,
   record,
   tagged,
   text,
@@ -78,6 +79,11 @@ const queueItems = {
     acceptance: nullable(acceptance),
   }),
   control: record({ kind: literal(3), to: memberName, control: bytes(1, 2 * limits.leafBytesMax) }),
+  tombstone: record({
+    kind: literal(4),
+    to: memberName,
+    tombstone: bytes(1, limits.tombstoneBytesMax),
+  }),
 } as const
 /** What waits for a peer. `bytes`: of the body, for the window. */
 export type QueueItem = Tagged<typeof queueItems>
@@ -118,6 +124,14 @@ export const signedRecord: RecordCodec<SignedRecord> = layout(signed)
 const upload = record({ length: uint(0xffff_ffff), at: time })
 export type UploadRecord = Infer<typeof upload>
 export const uploadRecord: RecordCodec<UploadRecord> = layout(upload)
+
+const fork = record({
+  kind: oneOf(["roster", "chain"] as const),
+  statement: bytes(1, limits.statementBytesMax),
+})
+/** The second of two statements that exclude each other, as it was received. */
+export type ForkRecord = Infer<typeof fork>
+export const forkRecord: RecordCodec<ForkRecord> = layout(fork)
 
 const follow = record({ size: u32, roots: list(hash, 0, limits.proofHashesMax) })
 export type FollowRecord = Infer<typeof follow>

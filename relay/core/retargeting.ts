@@ -36,9 +36,10 @@ export class Retargeting {
     this.#links = parts.links
   }
 
-  /** Moves a bounded number of items of each relay that has been away too long. */
-  async sweep(relays: readonly string[]): Promise<void> {
-    for (const relay of relays) {
+  /** Moves a bounded number of items of each relay that has been away too long, removed ones too. */
+  async sweep(): Promise<void> {
+    const relays = [...this.#gauge.all().keys()].flatMap((queue) => relayOf(queue) ?? [])
+    for (const relay of new Set(relays)) {
       if (relay === this.#routes.self) continue
       if (this.#links.downMs(relay) < relayLimits.forwardPatienceMs) continue
       await this.#around(relay, queueNames.forward(relay))
@@ -61,7 +62,7 @@ export class Retargeting {
           }
           continue
         }
-        const to = item.name === "control" ? item.to : item.items[0]?.to
+        const to = item.name === "evidence" ? item.items[0]?.to : item.to
         const around = to === undefined ? undefined : this.#routes.queueAround(relay, to)
         if (around === undefined) continue
         await this.#mail.dequeue(draft, key)
@@ -70,4 +71,11 @@ export class Retargeting {
       return () => undefined
     })
   }
+}
+
+/** The relay that a queue is for, or that has its messages in custody. */
+function relayOf(queue: string): string | undefined {
+  const prefixes = [queueNames.forward(""), queueNames.awaiting("")]
+  const prefix = prefixes.find((one) => queue.startsWith(one))
+  return prefix === undefined ? undefined : queue.slice(prefix.length)
 }

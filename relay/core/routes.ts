@@ -9,11 +9,19 @@ export class Routes {
   readonly self: string
   readonly #directory: Directory
   readonly #links: Links
+  readonly #isDraining: () => boolean
 
-  constructor(self: string, directory: Directory, links: Links) {
-    this.self = self
-    this.#directory = directory
-    this.#links = links
+  constructor(parts: {
+    readonly self: string
+    readonly directory: Directory
+    readonly links: Links
+    /** Whether this relay is being emptied. */
+    readonly isDraining: () => boolean
+  }) {
+    this.self = parts.self
+    this.#directory = parts.directory
+    this.#links = parts.links
+    this.#isDraining = parts.isDraining
   }
 
   #facts(member: string): RouteFacts {
@@ -21,6 +29,7 @@ export class Routes {
       self: this.self,
       homes: this.#directory.homes(member),
       isLinked: (relay) => this.#links.isLinked(relay),
+      isOpen: (relay) => (relay === this.self ? !this.#isDraining() : this.#links.isOpen(relay)),
     }
   }
 
@@ -49,6 +58,14 @@ export class Routes {
     const route = routeAround(dead, this.#facts(member))
     if (route === undefined || route.kind === "nowhere") return undefined
     return route.kind === "here" ? queueNames.member(member) : queueNames.forward(route.relay)
+  }
+
+  /** To another home of the member that takes new mail now; undefined while there is none. */
+  queueAway(member: string): string | undefined {
+    const home = this.#directory
+      .homes(member)
+      .find((relay) => relay !== this.self && this.#links.isOpen(relay))
+    return home === undefined ? undefined : queueNames.forward(home)
   }
 
   /** Whether evidence can go to the sender through this relay now. */

@@ -12,11 +12,17 @@ export type RouteFacts = {
   /** The member's homes that are active, in its order. */
   readonly homes: readonly string[]
   readonly isLinked: (relay: string) => boolean
+  /** This relay, or a linked one, that takes new mail; the others are being emptied. */
+  readonly isOpen: (relay: string) => boolean
 }
 
-/** The first home that is this relay or is linked; the first of all when none is, to wait for its link. */
-export function routeTo({ self, homes, isLinked }: RouteFacts): Route {
-  const reachable = homes.find((home) => home === self || isLinked(home)) ?? homes[0]
+/**
+ * The first home that can be reached and takes new mail; else the first that can be reached; the first of
+ * all when none can, to wait for its link.
+ */
+export function routeTo({ self, homes, isLinked, isOpen }: RouteFacts): Route {
+  const reachable =
+    homes.find(isOpen) ?? homes.find((home) => home === self || isLinked(home)) ?? homes[0]
   if (reachable === undefined) return { kind: "nowhere" }
   return reachable === self ? { kind: "here" } : { kind: "forward", relay: reachable }
 }

@@ -32,15 +32,16 @@ export async function judgeNumber(
   number: LogNumber,
   statement: Uint8Array,
 ): Promise<{ readonly kind: "free" } | { readonly kind: "used"; readonly record: UsedRecord }> {
-  const record = await draft.get(usedRecord, usedKey(number))
-  if (record !== undefined) {
-    if (equalBytes(record.statement, statement)) return { kind: "used", record }
-    throw new ChappeError("seq-used", `number ${number.seq} stands for another statement`)
-  }
   const { seq, floor } = (await draft.get(
     highestRecord,
     highestKey(number.origin, number.keyId),
   )) ?? { seq: 0, floor: 0 }
+  // Above the highest nothing was used: in order, a number costs no reading.
+  const record = number.seq > seq ? undefined : await draft.get(usedRecord, usedKey(number))
+  if (record !== undefined) {
+    if (equalBytes(record.statement, statement)) return { kind: "used", record }
+    throw new ChappeError("seq-used", `number ${number.seq} stands for another statement`)
+  }
   if (number.seq < 1 || number.seq <= floor)
     throw new ChappeError("seq-used", `number ${number.seq} was used long ago`)
   if (number.seq > seq + limits.seqAheadMax)

@@ -4,7 +4,7 @@
 
 import { sha256 } from "../../keys/crypto.ts"
 import { isUsableKemKey } from "../../keys/hpke.ts"
-import { equalBytes, toHex } from "../../protocol/bytes.ts"
+import { equalBytes, fromHex, toHex } from "../../protocol/bytes.ts"
 import type { Directory, StatementKind } from "../../protocol/directory.ts"
 import type { LoggedStatement } from "../../protocol/directory-tail.ts"
 import type { LogEntry } from "../../protocol/entry.ts"
@@ -15,10 +15,12 @@ import type { Committer } from "./committer.ts"
 import type { Draft } from "./draft.ts"
 import type { Links } from "./links.ts"
 import type { Journal, Metrics, RecordStore } from "./ports.ts"
-import type { RecordCodec } from "./records.ts"
-import { openRecord, recordKey } from "./tables.ts"
+import { type RecordCodec, forkRecord } from "./records.ts"
+import { afterPrefix, openRecord, recordKey } from "./tables.ts"
 
 export type Statement = { readonly kind: StatementKind; readonly statement: Uint8Array }
+
+const forksPerPage = 256
 
 const kemKey: RecordCodec<Uint8Array> = { encode: (key) => key, decode: (key) => key }
 
@@ -31,6 +33,8 @@ export class StatementDesk {
   readonly #journal: Journal
   /** Hex ids of what stands in the own directory log. */
   readonly #logged = new Set<string>()
+  /** Hex ids of first statements whose forks are remembered. */
+  readonly #forks = new Set<string>()
 
   constructor(parts: {
     readonly directory: Directory
@@ -51,13 +55,18 @@ export class StatementDesk {
   /** True when it was new. Refused: what `Directory.apply` refuses, `clock`. `from`: the peer that brought it. */
   async take(item: Statement, from?: string): Promise<boolean> {
     if (this.#logged.has(toHex(this.#directory.idOf(item.kind, item.statement)))) return false
-    return this.#committer.commit(async (draft) => {
-      const isNew = this.apply(draft, item)
-      return () => {
-        if (isNew) this.#passOn(item, from)
-        return isNew
-      }
-    })
+    try {
+      return await this.#committer.commit(async (draft) => {
+        const isNew = this.apply(draft, item)
+        return () => {
+          if (isNew) this.#passOn(item, from)
+          return isNew
+        }
+      })
+    } catch (cause) {
+      await this.keepForks()
+      throw cause
+    }
   }
 
   /** A statement that stands in the own log at `index`, read at start. */
@@ -65,6 +74,49 @@ export class StatementDesk {
     const { id } = this.#directory.apply(kind, statement)
     this.#directory.place(origin, index, id)
     this.#logged.add(toHex(id))
+  }
+
+  /**
+   * Remembers two statements that exclude each other: what they froze or ended stays so after a restart. To
+   * be called after statements were refused.
+   */
+  async keepForks(): Promise<void> {
+    const fresh = this.#directory.forks().filter(({ first }) => !this.#forks.has(first))
+    if (fresh.length === 0) return
+    await this.#committer.commit(async (draft) => {
+      for (const { kind, first, second } of fresh)
+        draft.put(forkRecord, recordKey("fork", fromHex(first)), {
+          kind: kind === "roster" ? ("roster" as const) : ("chain" as const),
+          statement: second,
+        })
+      return () => undefined
+    })
+    for (const { name, kind, first } of fresh) {
+      this.#forks.add(first)
+      this.#journal.warn("fork", { subject: name, kind, id: first })
+    }
+  }
+
+  /** The forks of before the last stop; after everything else that is known. */
+  async restoreForks(): Promise<void> {
+    const prefix = recordKey("fork")
+    let gte = prefix
+    for (;;) {
+      const rows = await this.#store.range({ gte, lt: afterPrefix(prefix), limit: forksPerPage })
+      for (const { key, value } of rows) {
+        const { kind, statement } = forkRecord.decode(openRecord(key, value))
+        try {
+          this.#directory.apply(kind, statement)
+        } catch (cause) {
+          // It is refused again, and freezes again.
+          if (!(cause instanceof ChappeError)) throw cause
+        }
+      }
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < forksPerPage) break
+      gte = Uint8Array.of(...last.key, 0)
+    }
+    for (const { first } of this.#directory.forks()) this.#forks.add(first)
   }
 
   /** Within a commit. Refused: what `Directory.apply` refuses; then nothing was written. */

@@ -10,7 +10,7 @@ import { type SubmitFacts, judgeLogStatement } from "./admit-submit.ts"
 import type { Draft } from "./draft.ts"
 import { dueKey } from "./mail.ts"
 import { usedRecord } from "./records.ts"
-import { judgeNumber, useNumber, usedKey } from "./sequence.ts"
+import { highestKey, judgeNumber, useNumber, usedKey } from "./sequence.ts"
 
 export type NodeStatement = {
   readonly kind: "envelope" | "receipts" | "journal"
@@ -23,6 +23,11 @@ export type Logged =
   | { readonly kind: "stored"; readonly acceptance: Acceptance }
   /** `acceptance` can be asked from the draft's sealing on. */
   | { readonly kind: "appended"; readonly acceptance: () => Acceptance }
+
+/** What `logStatement` reads for a statement. */
+export function statementReads(statement: LogStatement): readonly Uint8Array[] {
+  return [highestKey(statement.origin, statement.keyId)]
+}
 
 /** Where a commit judges keys and which log it writes: the directory may have grown since the request came. */
 export function factsOf(draft: Draft, before: SubmitFacts): SubmitFacts {
@@ -61,7 +66,8 @@ export async function logStatement(
     auth,
   })
   await useNumber(draft, statement, { statement: statementId, acceptance: null, code: "" })
-  draft.putBytes(dueKey(time + limits.idKeepSeconds, "n", usedKey(statement)), emptyBytes)
+  const forgottenWith = kind === "envelope" && subject !== null ? subject : emptyBytes
+  draft.putBytes(dueKey(time + limits.idKeepSeconds, "n", usedKey(statement)), forgottenWith)
   let answer: Acceptance | undefined
   draft.onSealed((sealed) => {
     answer = sealed.acceptance(entry, statement.salt)

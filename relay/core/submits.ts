@@ -2,10 +2,10 @@
 // body, slices, queue entries, log entry and the number's use. docs/PROTOCOL.md, "Delivery".
 
 import type { BatchVerifier } from "../../protocol/batch.ts"
-import { emptyBytes, toHex } from "../../protocol/bytes.ts"
+import { toHex } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
+import { deliveryPolicyOf } from "../../protocol/delivery-policy.ts"
 import { ChappeError } from "../../protocol/errors.ts"
-import { limits } from "../../protocol/limits.ts"
 import type { Acceptance } from "../../protocol/link-messages.ts"
 import { memberStatuses } from "../../protocol/roster.ts"
 import { relayLimits } from "../limits.ts"
@@ -21,16 +21,27 @@ import {
 } from "./admit-submit.ts"
 import type { Committer } from "./committer.ts"
 import type { Draft, RelayStep } from "./draft.ts"
+import type { Draining } from "./draining.ts"
+import type { Peer } from "./links.ts"
 import type { Logs } from "./logs.ts"
-import { type HeldRecipient, type Mail, dueKey, knownKey, messageKey, sliceKey } from "./mail.ts"
+import {
+  type HeldRecipient,
+  type Mail,
+  knownKey,
+  messageKey,
+  newHoldReads,
+  sliceKey,
+} from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
-import type { AttachmentStore } from "./ports.ts"
+import type { AttachmentStore, Clock } from "./ports.ts"
 import type { QueueGauge } from "./queue-gauge.ts"
 import { knownRecord, queueNames, sliceRecord } from "./records.ts"
 import type { Routes } from "./routes.ts"
-import { burnNumber, factsOf, logStatement } from "./statement-log.ts"
+import { burnNumber, factsOf, logStatement, statementReads } from "./statement-log.ts"
+import { Turns } from "./turns.ts"
 
 export type SubmitParts = {
+  readonly clock: Clock
   readonly directory: Directory
   readonly batches: BatchVerifier
   readonly logs: Logs
@@ -40,26 +51,34 @@ export type SubmitParts = {
   readonly routes: Routes
   readonly gauge: QueueGauge
   readonly attachments: AttachmentStore
+  readonly draining: Draining
   /** Whether the disk has room for new mail. */
   readonly hasRoom: () => boolean
 }
 
 export class Submits {
   readonly #parts: SubmitParts
+  readonly #turns: Turns
   /** By peer and messageId: the same envelope twice at once is admitted once. */
   readonly #inFlight = new Map<string, Promise<Acceptance>>()
 
   constructor(parts: SubmitParts) {
     this.#parts = parts
+    this.#turns = new Turns(parts.clock, () => deliveryPolicyOf(parts.directory).quotas)
   }
 
   /** The stored answer for a known message. Refused: every code of the admission. */
-  async take(peer: string, submit: Submit): Promise<Acceptance> {
+  async take(from: Peer, submit: Submit): Promise<Acceptance> {
     const read = readEnvelope(submit)
+    const peer = from.name
     const name = `${peer} ${toHex(read.messageId)}`
     const underway = this.#inFlight.get(name)
     if (underway !== undefined) return underway
-    const taken = this.#take(peer, submit, read)
+    const bytes = submit.header.length + submit.body.length
+    const taken = this.#turns.run(
+      { member: peer, lane: read.header.core.precedence, bytes },
+      async () => this.#take(from, submit, read),
+    )
     this.#inFlight.set(name, taken)
     try {
       return await taken
@@ -68,11 +87,13 @@ export class Submits {
     }
   }
 
-  async #take(peer: string, submit: Submit, read: ReadEnvelope): Promise<Acceptance> {
-    const { network, committer } = this.#parts
+  async #take(from: Peer, submit: Submit, read: ReadEnvelope): Promise<Acceptance> {
+    const { network, committer, draining } = this.#parts
+    const peer = from.name
     const known = await committer.read(knownRecord, knownKey(read.messageId))
     if (known?.acceptance !== undefined && known.acceptance !== null)
       return this.#again(peer, submit, read, known.acceptance)
+    draining.demandOpen(from)
     if (network.isOff) throw new ChappeError("clock")
     const facts = this.#facts(peer)
     let envelope: AdmittedEnvelope
@@ -86,6 +107,7 @@ export class Submits {
     await this.#judgeRoom(submit, envelope)
     return committer.commit(async (draft) => this.#accept(draft, submit, envelope, facts), {
       bodyBytes: submit.body.length,
+      reads: [knownKey(read.messageId), ...newHoldReads, ...statementReads(submit.statement)],
     })
   }
 
@@ -133,8 +155,8 @@ export class Submits {
     )
     if (logged.kind === "stored") return () => logged.acceptance
     const { acceptance } = logged
-    await this.#place(draft, submit, envelope, acceptance)
-    draft.putBytes(dueKey(draft.time + limits.idKeepSeconds, "k", messageId), emptyBytes)
+    const isNew = !(await draft.has(knownKey(messageId)))
+    await this.#place(draft, submit, envelope, { acceptance, isNew })
     draft.onSealed(() => {
       const { expires } = header.core
       draft.put(knownRecord, knownKey(messageId), { acceptance: acceptance(), expires })
@@ -147,7 +169,7 @@ export class Submits {
     draft: Draft,
     submit: Submit,
     envelope: AdmittedEnvelope,
-    acceptance: () => Acceptance,
+    { acceptance, isNew }: { readonly acceptance: () => Acceptance; readonly isNew: boolean },
   ): Promise<void> {
     const { mail, routes, directory } = this.#parts
     const { messageId, header, paths } = envelope
@@ -155,7 +177,7 @@ export class Submits {
     const recipients: HeldRecipient[] = []
     const undelivered: RelayStep[] = []
     for (const [i, { node }] of core.recipients.entries()) {
-      const slice = await draft.get(sliceRecord, sliceKey(messageId, node))
+      const slice = isNew ? undefined : await draft.get(sliceRecord, sliceKey(messageId, node))
       if (slice !== undefined && slice.queue !== queueNames.aside) continue
       const queue = routes.queueFor(node)
       const isActive = directory.member(node)?.status === memberStatuses.active
@@ -177,6 +199,7 @@ export class Submits {
       await mail.hold(
         draft,
         {
+          isNew,
           messageId,
           header: submit.header,
           auth: submit.auth,
@@ -219,7 +242,8 @@ export class Submits {
         if (draft.facts.time === undefined) return () => acceptance
         const isHeld = await draft.has(messageKey(read.messageId))
         const missing = isHeld ? await this.#missing(draft, envelope) : true
-        if (missing) await this.#place(draft, submit, envelope, () => acceptance)
+        const again = { acceptance: () => acceptance, isNew: false }
+        if (missing) await this.#place(draft, submit, envelope, again)
         return () => acceptance
       },
       { bodyBytes: submit.body.length },

@@ -12,6 +12,7 @@ import { ChappeError } from "../../protocol/errors.ts"
 export const tables = {
   ready: "v", // marks a store that was created whole
   message: "m", // messageId → header, auth, acceptance: while recipients are unsettled
+  copy: "j", // messageId, relay → that relay brought what was held here already, and holds a copy too
   holding: "b", // messageId → where the body stands, how many recipients are unsettled
   slice: "s", // messageId, node → leaf and path, and the queue where it waits
   queue: "q", // queue, lane, position → item
@@ -28,7 +29,10 @@ export const tables = {
   upload: "u", // attachment → since when, by whom
   session: "o", // node keyId → highest link session
   follow: "f", // origin → what was read of another relay's directory log
+  fork: "y", // the first statement's id → the statement that excludes it
+  draining: "z", // since when the relay is being emptied; absent while it is not
   placed: "i", // origin, index → statement id
+  rollback: "r", // the checkpoint that proved this folder to be an old copy
 } as const
 export type Table = keyof typeof tables
 
@@ -52,7 +56,7 @@ export function position(value: number): Uint8Array {
 
 /** The first key after all keys that begin with `prefix`. */
 export function afterPrefix(prefix: Uint8Array): Uint8Array {
-  const next = Uint8Array.from(prefix)
+  const next = new Uint8Array(prefix)
   for (let at = next.length - 1; at >= 0; at--) {
     const byte = next[at] ?? 0
     if (byte < 0xff) {

@@ -12,7 +12,15 @@ import { type Links, type Peer, expectAnswer } from "./links.ts"
 import type { Journal, Metrics } from "./ports.ts"
 import type { Publisher } from "./publisher.ts"
 
-type Shown = { cosigned: number; size: number; isBusy: boolean; isStale: boolean }
+type Shown = {
+  cosigned: number
+  isBusy: boolean
+  isStale: boolean
+  /** The peer has seen more of the log than there is. */
+  isBehind: boolean
+  /** Resolves when the peer has answered for the first time. */
+  first: Promise<void> | undefined
+}
 
 export class Witnessing {
   readonly #links: Links
@@ -21,7 +29,7 @@ export class Witnessing {
   readonly #journal: Journal
   /** By link, so that a new link starts afresh. */
   readonly #shown = new WeakMap<Peer, Map<string, Shown>>()
-  readonly #cosigned: (publisher: Publisher) => void
+  readonly #cosigned: (publisher: Publisher, witness: string) => void
 
   constructor(parts: {
     readonly links: Links
@@ -29,7 +37,7 @@ export class Witnessing {
     readonly metrics: Metrics
     readonly journal: Journal
     /** A new cosignature is there to be published. */
-    readonly cosigned: (publisher: Publisher) => void
+    readonly cosigned: (publisher: Publisher, witness: string) => void
   }) {
     this.#links = parts.links
     this.#directory = parts.directory
@@ -52,7 +60,7 @@ export class Witnessing {
     }
     shown.isBusy = true
     shown.isStale = false
-    this.#exchange(peer, publisher, shown)
+    const answered = this.#exchange(peer, publisher, shown)
       .catch((cause: unknown) => {
         if (!(cause instanceof ChappeError)) throw cause
         if (cause.code !== "link-down")
@@ -62,12 +70,30 @@ export class Witnessing {
         shown.isBusy = false
         if (shown.isStale && this.#links.get(peer.name) === peer) this.show(peer, publisher)
       })
+    shown.first ??= answered
+  }
+
+  /**
+   * Resolves when the peer has seen our logs on this link: work of a node that knows more of them than we
+   * do waits until it is settled who is right. Refused: `not-ready`.
+   */
+  async admit(peer: Peer): Promise<void> {
+    const shown = [...(this.#shown.get(peer)?.values() ?? [])]
+    for (const { first } of shown) await first
+    if (shown.some(({ isBehind }) => isBehind))
+      throw new ChappeError("not-ready", `${peer.name} has seen more of our logs than there is`)
   }
 
   #stateOf(peer: Peer, origin: string): Shown {
     const byOrigin = this.#shown.get(peer) ?? new Map<string, Shown>()
     this.#shown.set(peer, byOrigin)
-    const state = byOrigin.get(origin) ?? { cosigned: 0, size: -1, isBusy: false, isStale: false }
+    const state = byOrigin.get(origin) ?? {
+      cosigned: 0,
+      isBusy: false,
+      isStale: false,
+      isBehind: false,
+      first: undefined,
+    }
     byOrigin.set(origin, state)
     return state
   }
@@ -85,7 +111,8 @@ export class Witnessing {
     if (status === 409) {
       const size = parseWitnessSize(utf8(text))
       // A witness that has seen more than we have is an alarm, never a reason to sign.
-      if (size > log.head.size)
+      shown.isBehind = size > log.head.size
+      if (shown.isBehind)
         this.#journal.warn("witness-ahead", { peer: peer.name, size, own: log.head.size })
       else if (size !== shown.cosigned) {
         shown.cosigned = size
@@ -105,7 +132,7 @@ export class Witnessing {
     for (const { vkey } of this.#directory.station(peer.name)?.witnesses ?? []) {
       if (!(await publisher.cosigned(lines, parseVerifierKey(crypto, vkey)))) continue
       this.#metrics.count("chappe_relay_cosignatures_total")
-      this.#cosigned(publisher)
+      this.#cosigned(publisher, peer.name)
     }
   }
 }

@@ -76,6 +76,23 @@ describe.each(Object.entries(setups))("the node's records: %s", (_name, setup) =
     expect(await keys(2, true)).toBe("t/c t/b")
   })
 
+  test("a snapshot is of one moment, whatever is committed while it is read", async () => {
+    const { store } = await setup()
+    const keys = ["t/a", "t/b", "t/c", "u/d", "v/e"]
+    await store.commit(keys.map((key) => put(key, key)))
+    const seen: string[] = []
+    for await (const page of store.snapshot(2)) {
+      expect(page.length).toBeLessThanOrEqual(2)
+      seen.push(...page.map(({ key, value }) => `${key}=${textOf(value)}`))
+      await store.commit([
+        put("t/aa", "new"),
+        put("v/e", "changed"),
+        { kind: "remove", key: "u/d" },
+      ])
+    }
+    expect(seen).toEqual(keys.map((key) => `${key}=${key}`))
+  })
+
   test("nothing works after closing, and closing twice is no error", async () => {
     const { store } = await setup()
     await store.close()

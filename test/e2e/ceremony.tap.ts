@@ -1,10 +1,10 @@
 // The custodians' ceremony and a member's keys, on a running network.
 
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import t from "tap"
-import { chappe, chappeJson, errorCode } from "../kit/command.ts"
+import { type Json, chappe, chappeJson, errorCode } from "../kit/command.ts"
 import { Lab } from "../kit/lab.ts"
 
 t.setTimeout(0)
@@ -57,6 +57,32 @@ await t.test("two of three custodians suspend a member and take it back", async 
     if ((await chappe(words)).code === 0) break
   }
   t.ok(await reachesJp("After"), "mail flows again")
+})
+
+await t.test("two of three custodians name a witness quorum and shorter deadlines", async (t) => {
+  const next = join(work, "policy.roster")
+  const policy = (quorum: string): readonly string[] => {
+    return ["roster", "policy", "--quorum", quorum, "--trust", trust, "--out", next, "--json"]
+  }
+  t.equal(errorCode(await chappe(policy("4"))), "usage", "there are three members")
+  const deadlines = join(work, "deadlines.json")
+  const deadlineSeconds = { flash: 30, immediate: 60, priority: 900, routine: 3_600 }
+  await writeFile(deadlines, JSON.stringify({ type: "chappe/delivery-policy/v1", deadlineSeconds }))
+  await chappeJson([...policy("2"), "--delivery", deadlines])
+  const [shown] = await chappeJson(["roster", "show", "--file", next])
+  const policies = JSON.stringify(shown?.["policies"])
+  t.match(policies, "group members 2 FR HQ JP", "custodians read the quorum")
+  t.match(policies, "flash", "and the deadlines")
+  for (const number of [1, 2])
+    await chappeJson(["roster", "sign", next, "--key", custodian(number)])
+  await chappeJson(["roster", "publish", next, "--trust", trust])
+  const { url } = lab.process("hub1")
+  let verdict: Json | undefined
+  do {
+    const audit = await chappe(["audit", "verify", url, "--trust", trust, "--json"])
+    verdict = audit.lines.find((line) => line["event"] === "verdict")
+  } while (verdict?.["quorum"] !== "reached")
+  t.equal(verdict["roster"], 4, "the auditor finds the quorum that roster 4 asks for")
 })
 
 await t.test("a node's key is rotated, and its next incarnation started", async (t) => {

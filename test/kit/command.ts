@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url"
 
 const main = fileURLToPath(new URL("../../cli/main.js", import.meta.url))
 
+/** How to start the command: the interpreter, then the script. */
+export const program: readonly string[] = [process.execPath, main]
+
 export type Json = Readonly<Record<string, unknown>>
 
 export type Outcome = {
@@ -17,7 +20,8 @@ export type Outcome = {
 }
 
 export function spawnChappe(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [main, ...args], { stdio: ["pipe", "pipe", "pipe"] })
+  const [interpreter = "", ...script] = program
+  return spawn(interpreter, [...script, ...args], { stdio: ["pipe", "pipe", "pipe"] })
 }
 
 /** Runs a command to its end; `lines` are the JSON objects it printed. */

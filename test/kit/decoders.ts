@@ -72,6 +72,7 @@ import {
   encodeTile,
   parseTilePath,
 } from "../../protocol/tiles.ts"
+import { decodeTombstone, encodeTombstone } from "../../protocol/tombstone.ts"
 import { parsePolicy } from "../../protocol/tlog-policy.ts"
 import { parseTlogProof } from "../../protocol/tlog-proof.ts"
 import { parseTrustFile } from "../../protocol/trust-file.ts"
@@ -137,6 +138,7 @@ export const decoders: readonly Decoder[] = [
   decoder("document", typedDocument),
   decoder("receipt", decodeReceipt, encodeReceipt),
   decoder("sealed receipt", decodeSealedReceiptInside, encodeSealedReceiptInside),
+  decoder("tombstone", decodeTombstone, encodeTombstone),
   decoder("control", decodeControl, encodeControl),
   decoder("signed control", decodeSignedControl, encodeSignedControl),
   decoder("hello", decodeHello, encodeHello),

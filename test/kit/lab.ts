@@ -30,7 +30,12 @@ export class Lab {
 
   /** Makes a lab in a new temporary folder; `up` starts it. */
   static async init(...args: readonly string[]): Promise<Lab> {
-    const dir = join(await mkdtemp(join(tmpdir(), "chappe-")), "lab")
+    return Lab.initIn(tmpdir(), ...args)
+  }
+
+  /** The same, inside another folder. */
+  static async initIn(base: string, ...args: readonly string[]): Promise<Lab> {
+    const dir = join(await mkdtemp(join(base, "chappe-")), "lab")
     await chappeJson(["lab", "init", "--dir", dir, ...args])
     return new Lab(dir)
   }
@@ -80,6 +85,16 @@ export class Lab {
     await again
   }
 
+  /** Holds a process still: it answers nobody, and its sockets stay open. The function lets it go on. */
+  hold(name: string): () => void {
+    const { pid } = this.process(name)
+    process.kill(pid, "SIGSTOP")
+    return () => {
+      // It may have been killed meanwhile.
+      if (this.process(name).pid === pid) process.kill(pid, "SIGCONT")
+    }
+  }
+
   async #nextProcess(name: string, oldPid: number): Promise<void> {
     for (;;) {
       const [line] = (await once(this.#emitter, "process")) as [Json]
@@ -107,6 +122,22 @@ export class Lab {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exit = once(child, "exit")
     child.kill("SIGTERM")
+    await exit
+  }
+
+  /** Every process and their supervisor end at once, as when the power goes. */
+  async crash(): Promise<void> {
+    const child = this.#up
+    if (child === undefined) return
+    const exit = child.exitCode === null && child.signalCode === null ? once(child, "exit") : []
+    child.kill("SIGKILL")
+    for (const { pid } of this.processes.values())
+      try {
+        process.kill(pid, "SIGKILL")
+      } catch {
+        // It was gone before.
+      }
+    this.processes.clear()
     await exit
   }
 

@@ -71,7 +71,8 @@ export class StillClock implements Clock {
   }
 }
 
-function vaultOf(member: WorldMember): KeyVault {
+/** The member's keys in memory. */
+export function vaultOf(member: WorldMember): KeyVault {
   const identity = {
     name: member.name,
     nodeKeys: [member.node],

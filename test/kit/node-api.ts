@@ -1,6 +1,7 @@
 // An officer's session at a node's HTTP interface, as a case system would hold one. It finds the node
 // again after a restart and signs in anew.
 
+import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -35,6 +36,13 @@ export class NodeApi {
     file: string,
     words: { readonly name: string; readonly size: number; readonly sha256: string },
   ): Promise<string> {
+    return this.#upload(words, Readable.toWeb(createReadStream(file)))
+  }
+
+  async #upload(
+    words: { readonly name: string; readonly size: number; readonly sha256: string },
+    body: ReadableStream | Uint8Array,
+  ): Promise<string> {
     this.#session ??= await this.#signIn()
     const { url, token } = this.#session
     const query = new URLSearchParams({
@@ -50,7 +58,7 @@ export class NodeApi {
         "content-type": "application/octet-stream",
         "content-length": String(words.size),
       },
-      body: Readable.toWeb(createReadStream(file)) as unknown as ReadableStream,
+      body,
       duplex: "half",
     })
     const answer = (await response.json()) as Json
@@ -58,10 +66,27 @@ export class NodeApi {
     return String(answer["attachment"])
   }
 
-  /** The whole inbox, oldest first. */
-  async inbox(): Promise<readonly Json[]> {
+  /** Uploads bytes; the id that a message names them by. */
+  async attachBytes(name: string, bytes: Uint8Array): Promise<string> {
+    const words = { name, size: bytes.length, sha256: sha256Hex(bytes) }
+    return this.#upload(words, bytes)
+  }
+
+  /** SHA-256 of an attachment as the officer gets it. */
+  async attachmentDigest(id: string, index: number): Promise<string> {
+    this.#session ??= await this.#signIn()
+    const { url, token } = this.#session
+    const response = await fetch(`${url}/v1/messages/${id}/attachments/${index}`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    if (!response.ok) throw refusalOf((await response.json()) as Json)
+    return sha256Hex(new Uint8Array(await response.arrayBuffer()))
+  }
+
+  /** The inbox, oldest first; all of it, or what came after a message. */
+  async inbox(after?: string): Promise<readonly Json[]> {
     const all: Json[] = []
-    for (let since = ""; ;) {
+    for (let since = after === undefined ? "" : `&since=${after}`; ;) {
       const page = await this.call("GET", `/v1/inbox?limit=${pageSize}${since}`)
       const messages = page["messages"] as readonly Json[]
       all.push(...messages)
@@ -130,6 +155,12 @@ export class NodeApi {
     }
   }
 
+  /** A session's token, for whoever speaks HTTP itself. */
+  async token(): Promise<string> {
+    this.#session ??= await this.#signIn()
+    return this.#session.token
+  }
+
   async #signIn(): Promise<{ readonly url: string; readonly token: string }> {
     const api = JSON.parse(await readFile(join(this.#dir, "run", "api.json"), "utf8")) as Json
     const secret = await readFile(join(this.#dir, "officers", `${this.#officer}.secret`))
@@ -143,6 +174,10 @@ export class NodeApi {
     if (!response.ok) throw refusalOf(session)
     return { url, token: String(session["token"]) }
   }
+}
+
+function sha256Hex(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex")
 }
 
 function refusalOf(answer: Json): ApiError {

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { RelayPorts } from "../../relay/compose.ts"
+import type { RelayPorts } from "../../relay/core/relay-core.ts"
 import { type RunningRelay, startRelay } from "../../relay/start.ts"
 import { freePort } from "./free-port.ts"
 import { writeRelayDir } from "./relay-dir.ts"

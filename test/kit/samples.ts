@@ -26,6 +26,7 @@ import { parseNote } from "../../protocol/signed-note.ts"
 import { encodeBundle, encodeTile } from "../../protocol/tiles.ts"
 import { encodeTlogProof } from "../../protocol/tlog-proof.ts"
 import { inclusionPath, leafHash, treeRoot } from "../../protocol/tree.ts"
+import { encodeTombstone } from "../../protocol/tombstone.ts"
 import { formatTrustFile } from "../../protocol/trust-file.ts"
 import { formatVerifierKey } from "../../protocol/verifier-key.ts"
 import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
@@ -172,6 +173,16 @@ function envelopes(mail: Mail): Samples {
         receipt: encodeReceipt(opened),
         auth: delivery.auth,
         salt: fill(32, 5),
+      }),
+    },
+    tombstone: {
+      expired: encodeTombstone({
+        header: delivery.header,
+        auth: delivery.auth,
+        leaf: delivery.leaf,
+        path: delivery.path,
+        receipt: encodeReceipt({ ...receipt, step: 17, by: "hub1" }),
+        receiptAuth: delivery.auth,
       }),
     },
     control: { "a gap": encodeControl(control), "a probe": encodeControl(probe) },
@@ -355,6 +366,10 @@ function links(world: World, { delivery, sealed }: Mail): Samples {
     { name: "consistencyGet", request, origin: "hub1/directory", from: 1, to: 2 },
     { name: "consistency", request, path: [fill(32, 1)] },
     { name: "journal", request, statement, head: fill(32, 1) },
+    { name: "draining", request, isOn: true },
+    { name: "tombstone", request, tombstone: fill(80, 7) },
+    { name: "probe", request, relay: "hub1", to: "FR", nonce: fill(32, 1) },
+    { name: "echo", request, echo: fill(180, 1) },
   ]
   return {
     hello: { "of a node": decodeSignedHello(signed).hello },

@@ -33,7 +33,12 @@ import { LinkSession } from "../../protocol/link-session.ts"
 import { encodeReceipt, receiptIdOf, receiptSteps } from "../../protocol/receipt.ts"
 import { zeroHash } from "../../protocol/chain.ts"
 import { parseCheckpointText } from "../../protocol/checkpoint.ts"
-import { controlPae, encodeControl, encodeSignedControl } from "../../protocol/control.ts"
+import {
+  controlPae,
+  encodeControl,
+  encodeSignedControl,
+  probeBody,
+} from "../../protocol/control.ts"
 import { cosignNote, formatSignatureLine, parseNote } from "../../protocol/signed-note.ts"
 import { parseAddCheckpoint } from "../../protocol/witness-request.ts"
 import { systemClock } from "../../relay/adapters/system-clock.ts"
@@ -44,6 +49,30 @@ import { countingRandom } from "./counting-random.ts"
 import type { World, WorldMember } from "./world.ts"
 
 export const silentJournal: Journal = { info: () => undefined, warn: () => undefined }
+
+export type SealOptions = {
+  readonly to: readonly string[]
+  readonly document?: Value
+  readonly lane?: Lane
+  readonly created?: number
+  readonly expires?: number
+  readonly attachments?: readonly AttachmentRef[]
+}
+
+const kemKeys = new WeakMap<World, Map<string, Uint8Array>>()
+
+/** A member's prekey of the world's day. */
+function kemKeyOf(world: World, node: string): Uint8Array {
+  const known = kemKeys.get(world) ?? new Map<string, Uint8Array>()
+  kemKeys.set(world, known)
+  const period = world.members.get(node)?.periods[0]
+  const key =
+    known.get(node) ??
+    (period === undefined ? undefined : dayKeyPair(period, dayOf(world.at))?.publicKey)
+  if (key === undefined) throw new Error(`no prekey of ${node}`)
+  known.set(node, key)
+  return key
+}
 
 export type Submission = {
   readonly sealed: SealedEnvelope
@@ -61,10 +90,11 @@ export class TestNode {
   readonly #random
   readonly #links = new Map<string, PeerLink>()
   readonly #sockets = new Map<string, TLSSocket>()
+  readonly #raw = new Map<string, (bytes: Uint8Array) => void>()
   readonly #seqs = new Map<string, number>()
   readonly #channels = new Map<string, { seq: number; prev: Uint8Array }>()
   readonly #waiters = new Set<() => void>()
-  #sessions = 0
+  #sessions
   #cosigned = new Map<string, number>()
   /** Highest log index that an answer named. */
   lastIndex = -1
@@ -72,13 +102,14 @@ export class TestNode {
   /** What this node answers; by default it takes everything. */
   answer: (message: LinkMessage, from: string) => Promise<Request>
 
-  /** `life` tells two nodes of one member apart: another one draws other random bytes. */
+  /** `life` tells two nodes of one member apart: another one draws other random bytes and goes on counting links. */
   constructor(world: World, name: string, life = 0) {
     this.world = world
     this.member = world.member(name)
     this.directory = world.directory()
     this.incarnation = this.member.incarnation
     this.#random = countingRandom(`node ${name} ${life}`)
+    this.#sessions = life * 100
     this.answer = async (message) =>
       message.name === "checkpoint" ? { name: "cosigned", status: 404, body: "" } : { name: "done" }
   }
@@ -157,8 +188,10 @@ export class TestNode {
             peer = new PeerLink({
               name: relay,
               role: "relay",
+              linkKey: emptyBytes,
               session,
               wire: {
+                isOpen: true,
                 send: (frame) => {
                   webSocket.send(frame)
                 },
@@ -168,12 +201,19 @@ export class TestNode {
                 end: () => {
                   webSocket.close()
                 },
+                cut: () => {
+                  webSocket.terminate()
+                },
               },
               clock: systemClock,
               journal: silentJournal,
               handler: async (_peer, message) => this.#take(relay, message),
             })
             this.#links.set(relay, peer)
+            this.#raw.set(relay, (bytes) => {
+              session.send(linkLanes.priority, bytes)
+              peer?.flush()
+            })
             resolve(peer)
           } else if (event.kind === "close" && peer === undefined)
             reject(new Error(`closed: ${event.code}`))
@@ -214,6 +254,13 @@ export class TestNode {
     })
   }
 
+  async tombstone(): Promise<LinkMessage<"tombstone">> {
+    return this.until((asked) => {
+      const found = asked.find(({ message }) => message.name === "tombstone")?.message
+      return found?.name === "tombstone" ? found : undefined
+    })
+  }
+
   link(relay: string): PeerLink {
     const found = this.#links.get(relay)
     if (found === undefined) throw new Error(`no link to ${relay}`)
@@ -223,6 +270,32 @@ export class TestNode {
   /** Cuts the connection without a word. */
   cut(relay: string): void {
     this.#sockets.get(relay)?.destroy()
+  }
+
+  isLinked(relay: string): boolean {
+    return this.#sockets.get(relay)?.destroyed === false
+  }
+
+  /** Resolves when the link is over. */
+  async ended(relay: string): Promise<void> {
+    const socket = this.#sockets.get(relay)
+    if (socket === undefined || socket.destroyed) return
+    await new Promise<void>((resolve) => {
+      socket.once("close", () => resolve())
+    })
+  }
+
+  /** Sends bytes that may be no message at all; the relay then ends the link. */
+  sendBytes(relay: string, bytes: Uint8Array): void {
+    this.#raw.get(relay)?.(bytes)
+  }
+
+  /** Reads nothing more from that relay; its socket. */
+  deafen(relay: string): TLSSocket {
+    const socket = this.#sockets.get(relay)
+    if (socket === undefined) throw new Error(`no link to ${relay}`)
+    socket.pause()
+    return socket
   }
 
   close(): void {
@@ -252,15 +325,18 @@ export class TestNode {
 
   /** A signed probe for another member. */
   control(to: string): Uint8Array {
-    const control = encodeControl({
-      version: 1,
-      from: this.name,
-      to,
-      n: 1,
-      at: this.world.at,
-      op: "probe",
-      body: null,
-    })
+    return this.#signed({ to, n: 1, body: null })
+  }
+
+  /** A node's answer to a relay's probe. */
+  echo({ relay, nonce }: LinkMessage<"probe">): Request {
+    const body = probeBody.toValue({ relay, nonce })
+    return { name: "echo", echo: this.#signed({ to: this.name, n: 0, body }) }
+  }
+
+  #signed(said: { readonly to: string; readonly n: number; readonly body: Value }): Uint8Array {
+    const { name: from } = this
+    const control = encodeControl({ version: 1, from, at: this.world.at, op: "probe", ...said })
     const { keyId } = this.member.node
     const signature = this.member.node.sign(controlPae(control))
     return encodeSignedControl({ control, keyId, signature })
@@ -279,29 +355,77 @@ export class TestNode {
     subject: Uint8Array,
     seq = this.nextSeq(origin),
   ): LogStatement {
-    const salt = this.#random(32)
-    const commit = commitmentOf(sha256, salt, subject)
+    const [statement] = this.#statements(kind, origin, [subject], seq)
+    if (statement === undefined) throw new Error("one statement")
+    return statement
+  }
+
+  /** Under one signature. */
+  #statements(
+    kind: "envelope" | "receipts" | "journal",
+    origin: string,
+    subjects: readonly Uint8Array[],
+    firstSeq?: number,
+  ): readonly LogStatement[] {
     const { keyId } = this.member.node
-    const id = logStatementId({ kind, origin, commit, keyId, seq })
-    const { auths } = signBatch(this.name, this.member.node, [{ id, blind: emptyBytes }])
-    const [auth] = auths
-    if (auth === undefined) throw new Error("one auth")
-    return { origin, seq, keyId, salt, commit, auth: encodeAuth(auth) }
+    const drafts = subjects.map((subject, i) => {
+      const salt = this.#random(32)
+      const seq = firstSeq === undefined ? this.nextSeq(origin) : firstSeq + i
+      return { origin, seq, keyId, salt, commit: commitmentOf(sha256, salt, subject) }
+    })
+    const { auths } = signBatch(
+      this.name,
+      this.member.node,
+      drafts.map((draft) => ({ id: logStatementId({ kind, ...draft }), blind: emptyBytes })),
+    )
+    return drafts.map((draft, i) => {
+      const auth = auths[i]
+      if (auth === undefined) throw new Error("an auth each")
+      return { ...draft, auth: encodeAuth(auth) }
+    })
   }
 
   /** A sealed message with its log statement for that relay. */
-  seal(
-    relay: string,
-    options: {
-      readonly to: readonly string[]
-      readonly document?: Value
-      readonly lane?: Lane
-      readonly created?: number
-      readonly expires?: number
-      readonly attachments?: readonly AttachmentRef[]
-      readonly seq?: number
-    },
-  ): Submission {
+  seal(relay: string, options: SealOptions & { readonly seq?: number }): Submission {
+    const [submission] = this.sealAll(relay, [options], options.seq)
+    if (submission === undefined) throw new Error("one submission")
+    return submission
+  }
+
+  /** Up to 512 messages under one signature, and their log statements under another, as a busy node has them. */
+  sealAll(relay: string, all: readonly SealOptions[], firstSeq?: number): readonly Submission[] {
+    const sealed = all.map((options) => this.#sealed(options))
+    const { auths } = signBatch(
+      this.name,
+      this.member.node,
+      sealed.map(({ messageId }) => ({ id: messageId, blind: this.#random(16) })),
+    )
+    const { origin } = this.world.relay(relay).trafficLog
+    const statements = this.#statements(
+      "envelope",
+      origin,
+      sealed.map(({ messageId }) => messageId),
+      firstSeq,
+    )
+    return sealed.map((one, i) => {
+      const [auth, statement] = [auths[i], statements[i]]
+      if (auth === undefined || statement === undefined) throw new Error("an auth each")
+      return {
+        sealed: one,
+        request: {
+          name: "submit",
+          header: one.header,
+          auth: encodeAuth(auth),
+          leaves: one.leaves,
+          statement,
+          attachments: all[i]?.attachments ?? [],
+          body: one.body,
+        },
+      }
+    })
+  }
+
+  #sealed(options: SealOptions): SealedEnvelope {
     const { world, member } = this
     const created = options.created ?? world.at
     const lane = options.lane ?? 0
@@ -319,12 +443,9 @@ export class TestNode {
     const content = draftContent(this.name, id, draft)
     const recipients = nodes.map((node) => {
       const channel = this.#channels.get(`${node}/${lane}`) ?? { seq: 0, prev: zeroHash }
-      const period = world.members.get(node)?.periods[0]
-      const pair = period === undefined ? undefined : dayKeyPair(period, dayOf(world.at))
-      if (pair === undefined) throw new Error(`no prekey of ${node}`)
       return {
         node,
-        kemKey: pair.publicKey,
+        kemKey: kemKeyOf(world, node),
         channelSeq: channel.seq + 1,
         channelPrev: channel.prev,
       }
@@ -346,24 +467,7 @@ export class TestNode {
     })
     for (const { node, channelSeq } of recipients)
       this.#channels.set(`${node}/${lane}`, { seq: channelSeq, prev: sealed.messageId })
-    const { auths } = signBatch(this.name, member.node, [
-      { id: sealed.messageId, blind: this.#random(16) },
-    ])
-    const [auth] = auths
-    if (auth === undefined) throw new Error("one auth")
-    const { origin } = world.relay(relay).trafficLog
-    return {
-      sealed,
-      request: {
-        name: "submit",
-        header: sealed.header,
-        auth: encodeAuth(auth),
-        leaves: sealed.leaves,
-        statement: this.statement("envelope", origin, sealed.messageId, options.seq),
-        attachments: options.attachments ?? [],
-        body: sealed.body,
-      },
-    }
+    return sealed
   }
 
   async submit(relay: string, submission: Submission): Promise<Acceptance> {
@@ -379,20 +483,22 @@ export class TestNode {
     items: readonly {
       readonly messageId: Uint8Array
       readonly to: string
-      readonly step?: "delivered" | "rejected" | "fetched"
+      readonly step?: "delivered" | "rejected" | "fetched" | "undelivered"
       readonly ref?: Uint8Array
+      /** Whose copy it is about, in this node's own words; its own unless said. */
+      readonly about?: string
     }[],
   ): Omit<LinkMessage<"receipts">, "request"> {
-    const receipts = items.map(({ messageId, step = "delivered", ref = null }) =>
+    const receipts = items.map(({ messageId, step = "delivered", ref = null, about }) =>
       encodeReceipt({
         version: 1,
         messageId,
-        recipientNode: this.name,
+        recipientNode: about ?? this.name,
         step: receiptSteps[step],
         reason: null,
         at: this.world.at,
         keyId: this.member.node.keyId,
-        by: null,
+        by: about === undefined ? null : this.name,
         ref,
       }),
     )

@@ -151,7 +151,7 @@ const files: Readonly<Record<string, readonly string[]>> = {
   "encoding.json": ["scanner", "value", "hex", "base64", "padding"],
   "envelope.json": ["header", "auth", "leaf", "content", "inside"],
   "documents.json": ["document"],
-  "receipts.json": ["receipt", "sealed receipt", "control", "signed control"],
+  "receipts.json": ["receipt", "sealed receipt", "tombstone", "control", "signed control"],
   "links.json": ["hello", "signed hello", "frame"],
   "link-messages.json": ["link message"],
   "directory-layouts.json": [

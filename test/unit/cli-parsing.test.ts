@@ -59,6 +59,7 @@ describe("the command table", () => {
       "roster show",
       "roster add",
       "roster suspend",
+      "roster policy",
       "roster sign",
       "roster publish",
       "keys show",

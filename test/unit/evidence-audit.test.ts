@@ -96,16 +96,17 @@ function accepted(relay: AuditedRelay, messageId: Uint8Array): EvidenceFile["log
   return { acceptance, proof: undefined }
 }
 
-/** A receipt of the message, signed and logged by JP, or by the relay whose key is given. */
+/** A receipt of the message, signed and logged by a member, or by the relay whose key is given. */
 function receipt(
   relay: AuditedRelay,
   mail: Mail,
   step: ReceiptStep,
   changes: Partial<Receipt> = {},
   relayKey?: SigningKey,
+  member = "JP",
 ): EvidenceReceipt {
-  const key = relayKey ?? relay.world.member("JP").node
-  const name = relayKey === undefined ? "JP" : relay.relay.name
+  const key = relayKey ?? relay.world.member(member).node
+  const name = relayKey === undefined ? member : relay.relay.name
   const bytes = encodeReceipt({
     version: 1,
     messageId: mail.sealed.messageId,
@@ -176,6 +177,30 @@ describe("a whole evidence file", () => {
     })
     const verdict = await verdictOn(late.file, late.world)
     expect(verdict.ok && verdict.warnings).toHaveLength(1)
+  })
+
+  it("proves the sender's own word that a deadline was missed, and nobody else's", async () => {
+    const missed = await makeCase({})
+    const { relay, mail, file } = missed
+    const saidBy = (member: string): EvidenceFile => {
+      const changes = { by: member, reason: "deadline" }
+      const said = receipt(relay, mail, "undelivered", changes, undefined, member)
+      return { ...file, receipts: [...file.receipts, said] }
+    }
+    const verdict = await verdictOn(saidBy("FR"), missed.world)
+    expect(verdict.ok && verdict.steps).toContainEqual(
+      expect.objectContaining({
+        step: "undelivered",
+        by: "FR",
+        recipient: "JP",
+        reason: "deadline",
+      }),
+    )
+    for (const member of ["HQ", "JP"])
+      expect(await verdictOn(saidBy(member), missed.world)).toMatchObject({
+        ok: false,
+        fault: "entry",
+      })
   })
 
   it("hands its promises in to an audit of the log", async () => {

@@ -47,6 +47,7 @@ describe("the judge", () => {
   test.each<[keyof typeof noFaults, (held: Shown[]) => unknown]>([
     ["lost", (held) => held.pop()],
     ["doubled", (held) => held.splice(2, 0, { ...second, seq: 2.5 })],
+    ["unsettled", (held) => held.splice(1, 1)],
     ["changed", (held) => held.splice(1, 1, { ...second, digest: "other" })],
     ["invented", (held) => held.push({ ...second, id: "9", seq: 9 })],
   ])("finds what is %s", (fault, change) => {
@@ -66,6 +67,23 @@ describe("the judge", () => {
     const history = clean()
     history.set("KE", [second])
     expect(judge(submitted, history).misdelivered).toBe(1)
+  })
+
+  test("finds what was refused and shown all the same", () => {
+    const [first, refused, third] = submitted
+    const history = [first, { ...refused, id: "", answered: "refused" }, third] as Submitted[]
+    const found = judge(history, clean())
+    expect(found).toEqual({ ...noFaults, refusedButShown: 2 })
+    const kept = clean()
+    for (const held of kept.values()) held.splice(1, 1)
+    expect(judge(history, kept).refusedButShown).toBe(0)
+  })
+
+  test("finds a receipt without delivery", () => {
+    const history = planted((held) => held.pop())
+    const claims = ["BR", "JP"].map((member) => ({ sender: "FR", id: "3", member }))
+    expect(judge(submitted, history, claims).falselyReceipted).toBe(1)
+    expect(judge(submitted, clean(), claims)).toEqual(noFaults)
   })
 
   test("lets an unanswered message be there or not", () => {

@@ -17,7 +17,8 @@ import { isHigher, overall, rungs } from "../../node/core/ladder.ts"
 import { keepUp } from "../../node/core/node-core.ts"
 import { Records } from "../../node/core/records.ts"
 import { rolesOf } from "../../node/core/sessions.ts"
-import { fromUtf8 } from "../../protocol/bytes.ts"
+import { WaitingStatements } from "../../node/core/waiting-statements.ts"
+import { fromUtf8, utf8 } from "../../protocol/bytes.ts"
 import { zeroHash } from "../../protocol/chain.ts"
 import { formatCheckpointText } from "../../protocol/checkpoint.ts"
 import { text } from "../../protocol/codec.ts"
@@ -172,6 +173,19 @@ describe("a node", () => {
     expect(fr.core.alarms.list()).toEqual([])
   })
 
+  test("knows at once that its own clock jumped, and that it is right again, while its links stay", async () => {
+    await fr.link(hub1)
+    await fr.link(new RelayDouble("hub2", world, () => clock.seconds()))
+    const right = clock.seconds.bind(clock)
+    clock.seconds = () => right() + 400 * 86_400
+    expect(fr.core.clock.isOff).toBe(true)
+    expect(fr.core.clock.now()).toBe(right())
+    clock.move(60)
+    expect(fr.core.clock.now()).toBe(right())
+    clock.seconds = right
+    expect(fr.core.clock.isOff).toBe(false)
+  })
+
   test("publishes prekeys four weeks ahead, once, and hands out only what its chain names", async () => {
     await fr.link(hub1)
     const last = (): number =>
@@ -205,6 +219,35 @@ describe("a node", () => {
     expect(held()).toBe(false)
   })
 
+  test("gives each log number once, also after a restart", async () => {
+    await fr.link(hub1)
+    await fr.send()
+    await settle()
+    const { keyId } = world.member("FR").node
+    const origin = fr.core.statements.originOf("hub1")
+    const before = fr.core.statements.highest(keyId, origin)
+    expect(before).toBeGreaterThan(0)
+    await fr.start()
+    const next = await fr.core.statements.prepare("journal", new Uint8Array(32), origin, false)
+    expect(next.statement.seq).toBe(before + 1)
+  })
+
+  test("erases no secret while a relay disagrees with its clock", async () => {
+    const hash = fr.core.directory.prekeyFor("FR", dayOf(at))?.hash
+    if (hash === undefined) throw new Error("no prekeys")
+    const held = (): boolean => fr.core.prekeys.secret(hash.slice(0, 16)) !== undefined
+    await fr.link(hub1)
+    clock.move(17 * 86_400)
+    fr.core.clock.heard("hub1", clock.seconds())
+    fr.core.clock.heard("hub2", clock.seconds() - 17 * 86_400)
+    expect(fr.core.clock.isOff).toBe(false)
+    await keepUp(fr.core)
+    expect(held()).toBe(true)
+    fr.core.clock.heard("hub2", clock.seconds())
+    await keepUp(fr.core)
+    expect(held()).toBe(false)
+  })
+
   test("stops sealing 14 days before its key ends; then its standby is the next incarnation", async () => {
     await fr.link(hub1)
     const { identity, directory } = fr.core
@@ -217,6 +260,38 @@ describe("a node", () => {
     expect(directory.currentIncarnation("FR")).toBe(2)
     expect(sealingKeyAt(identity, directory, clock.seconds())).toBeDefined()
     expect(fr.core.alarms.list().map(({ kind }) => kind)).toContain("standby-used")
+  })
+
+  test("keeps a bounded number of statements that do not fit yet, of each relay by itself", async () => {
+    const waiting = new WaitingStatements()
+    const early = { kind: "chain", statement: numbered(0) } as const
+    waiting.add("hub1/directory", early)
+    for (let i = 1; i <= 600; i++) {
+      waiting.add("hub2", { kind: "chain", statement: numbered(i) })
+      waiting.add("hub2", { kind: "chain", statement: numbered(i) })
+    }
+    expect(waiting.count).toBe(513)
+    const offered: string[] = []
+    waiting.retry((one) => {
+      offered.push(fromUtf8(one.statement))
+      return one.statement === early.statement
+    })
+    expect(offered[0]).toBe("0")
+    expect(offered[1]).toBe("89")
+    expect(waiting.count).toBe(512)
+  })
+
+  test("takes a statement that came before its predecessor, once that is here", async () => {
+    const other = new World({ at, members: ["FR", "HQ", "JP"] })
+    const node = new MemoryNode(other, "FR", new StillClock(at))
+    const core = await node.start()
+    const first = other.extendRoot("JP", "relays", { names: ["hub2"] })
+    const second = other.extendRoot("JP", "relays", { names: ["hub1"] })
+    core.follower.learn(second.kind, second.statement, "hub2")
+    expect(core.follower.waitingCount).toBe(1)
+    core.follower.learn(first.kind, first.statement, "hub1")
+    expect(core.follower.waitingCount).toBe(0)
+    expect(core.directory.homes("JP")).toEqual(["hub1"])
   })
 
   test("alarms on a statement in its own chain that it did not make", async () => {
@@ -405,3 +480,7 @@ describe("a node", () => {
     expect(fr.core.directory.isActiveMember("JP", places)).toBe(true)
   })
 })
+
+function numbered(i: number): Uint8Array {
+  return utf8(`${i}`)
+}

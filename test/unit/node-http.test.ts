@@ -214,7 +214,7 @@ describe("mail", () => {
         precedence: "immediate",
         created: at,
         received: expect.any(Number),
-        channel: { seq: 1, prev: "00".repeat(32) },
+        channel: { incarnation: 1, seq: 1, prev: "00".repeat(32) },
         attachments: [],
         state: "new",
         warnings: [],
@@ -230,9 +230,13 @@ describe("mail", () => {
       ourRef: "FR-12",
       warnings: [],
     })
-    expect((await call("JP", token, "GET", "/v1/inbox?unread=true")).body).toEqual({ messages: [] })
+    expect((await call("JP", token, "GET", "/v1/inbox?unread=true")).body).toEqual({
+      messages: [],
+      missing: [],
+    })
     expect((await call("JP", token, "GET", `/v1/inbox?since=${body["id"]}`)).body).toEqual({
       messages: [],
+      missing: [],
     })
   })
 
@@ -302,6 +306,65 @@ describe("mail", () => {
     expect(await call("HQ", desk, "POST", `/v1/messages/${other.body["id"]}/publish`, {})).toEqual(
       refusal(409, "not-ready"),
     )
+  })
+
+  test("publishing and answering again with the same key is done once", async () => {
+    await serve("BR")
+    const notice = { type: "notice", to: ["HQ"], subject: "Child", form: { colour: "yellow" } }
+    const { body } = await send("BR", notice)
+    await hub1.deliver()
+    const desk = await signIn("HQ")
+    const act = async (verb: string, request: object) => {
+      const acting = call("HQ", desk, "POST", `/v1/messages/${body["id"]}/${verb}`, request)
+      await settle()
+      clock.move(1)
+      return await acting
+    }
+    const publication = { exclude: ["JP"], idempotencyKey: "pub-1" }
+    const first = await act("publish", publication)
+    expect(first.status).toBe(200)
+    expect((await act("publish", publication)).body["id"]).toBe(first.body["id"])
+    expect(await act("publish", { ...publication, exclude: [] })).toEqual(
+      refusal(409, "idempotency-key"),
+    )
+    const answer = { text: "Received.", idempotencyKey: "answer-1" }
+    const replied = await act("reply", answer)
+    expect((await act("reply", answer)).body["id"]).toBe(replied.body["id"])
+    expect(await act("reply", { ...answer, text: "Other." })).toEqual(
+      refusal(409, "idempotency-key"),
+    )
+    await hub1.deliver()
+    expect(await part("BR").node.subjects()).toEqual(["Child", "Re: Child"])
+  })
+
+  test("the desk reads which deadlines were missed", async () => {
+    const id = new Uint8Array(16)
+    const times = { created: at, deadline: at + 60, expires: at + 600 }
+    const { core } = part("HQ").node
+    const report = {
+      name: "missed",
+      id,
+      messageId: null,
+      recipient: "JP",
+      lane: 3,
+      ...times,
+    } as const
+    await core.escalations.take("FR", { ...report, relays: ["hub1"], outcome: null })
+    const desk = await signIn("HQ")
+    const { body } = await call("HQ", desk, "GET", "/v1/escalations")
+    expect(body["escalations"]).toEqual([
+      {
+        from: "FR",
+        recipient: "JP",
+        id: "00".repeat(16),
+        messageId: null,
+        precedence: "flash",
+        ...times,
+        relays: ["hub1"],
+        heard: clock.seconds(),
+        outcome: null,
+      },
+    ])
   })
 
   test("a diffusion always goes to the desk too", async () => {

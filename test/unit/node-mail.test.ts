@@ -2,6 +2,7 @@
 
 import { beforeEach, describe, expect, test } from "vitest"
 import { tick } from "../../node/core/node-core.ts"
+import { ChappeError } from "../../protocol/errors.ts"
 import { overall } from "../../node/core/ladder.ts"
 import { traceOf } from "../../node/core/views.ts"
 import type { PlannedFailure } from "../../node/adapters/memory-record-store.ts"
@@ -80,7 +81,7 @@ describe("a message", () => {
     const { correspondence } = jp.core
     const opened = await correspondence.opened(jp.session(), item)
     await correspondence.takeInCharge(jp.session(), opened)
-    await correspondence.reply(jp.session(), opened, "Seen in Osaka.")
+    await correspondence.reply(jp.session(), opened, { text: "Seen in Osaka." })
     await settle()
     const sealed = hub1.evidence.filter(({ message }) => message.items[0]?.auth === null)
     expect(sealed).toHaveLength(3)
@@ -119,6 +120,26 @@ describe("a message", () => {
     await settle()
     await hub1.deliver()
     expect(await jp.subjects()).toEqual(["Later"])
+  })
+
+  test("that waits for a key is not overtaken by a later one of its channel", async () => {
+    const { kemKeys } = fr.core
+    const choose = kemKeys.choose.bind(kemKeys)
+    kemKeys.choose = async (member) => {
+      throw new ChappeError("no-prekey", member)
+    }
+    const first = await fr.send({ subject: "First" })
+    const second = await fr.send({ subject: "Second" })
+    kemKeys.choose = choose
+    const third = await fr.send({ subject: "Third" })
+    const other = await fr.send({ subject: "Other lane", lane: 1 })
+    for (const { id } of [first, second, third]) expect(await stateOf(fr, id)).toBe("queued")
+    await fr.core.outbox.seal(first.number)
+    await settle()
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual(["Other lane", "First", "Second", "Third"])
+    for (const { id } of [first, second, third, other])
+      expect(await stateOf(fr, id)).toBe("custody")
   })
 
   test("goes through the next relay with the same bytes when an answer is late", async () => {
@@ -364,6 +385,20 @@ describe("what a relay bends", () => {
     await settle()
     expect(await jp.subjects()).toEqual(["Vehicle"])
     for (const again of receiptsIn(hub1)) expect(again).toEqual(first)
+    expect(jp.core.alarms.list().map(({ kind }) => kind)).not.toContain("channel-fork")
+  })
+
+  test("what two relays bring at the same moment is receipted to both", async () => {
+    await jp.link(hub2)
+    await fr.send()
+    await settle()
+    const [queued] = hub1.mail
+    if (queued === undefined) throw new Error("nothing was submitted")
+    await Promise.all([hub1.tell("JP", queued.message), hub2.tell("JP", queued.message)])
+    await settle()
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+    expect(receiptsIn(hub1)).toHaveLength(1)
+    expect(receiptsIn(hub2)).toEqual(receiptsIn(hub1))
   })
 
   test("messages in another order are shown in theirs", async () => {
@@ -535,6 +570,37 @@ describe("evidence", () => {
   })
 })
 
+describe("sealed receipts that no key opens", () => {
+  test("cost a bounded number of tries, and the relay that brings many waits", async () => {
+    const sealed = {
+      to: "FR",
+      messageId: null,
+      receipt: new Uint8Array(1_200),
+      auth: null,
+    } as const
+    const garbage = {
+      name: "evidence",
+      from: "JP",
+      items: Array.from({ length: 512 }, () => sealed),
+      acceptance: null,
+    } as const
+    let tries = 0
+    const around = fr.core.prekeys.secretsAround.bind(fr.core.prekeys)
+    fr.core.prekeys.secretsAround = (today, days) => {
+      tries += 1
+      return around(today, days)
+    }
+    for (let i = 1; i <= 4; i++) {
+      expect(await hub1.tell("FR", garbage)).toEqual({ name: "done" })
+      expect(tries).toBe(16 * i)
+    }
+    expect(await hub1.tell("FR", garbage)).toMatchObject({ code: "busy", final: false })
+    expect(tries).toBe(64)
+    clock.move(61)
+    expect(await hub1.tell("FR", garbage)).toEqual({ name: "done" })
+  })
+})
+
 describe("an attachment", () => {
   test("that its relay never finds right is not sent in a circle", async () => {
     const video = new Uint8Array(300_000)
@@ -575,6 +641,52 @@ describe("an attachment", () => {
     for (const [name, body] of hub1.bodies) hub1.bodies.set(name, flipped(body, 1_000))
     if (queued !== undefined) await hub1.tell("JP", queued.message)
     expect(await jp.subjects()).toEqual(["Vehicle"])
+  })
+
+  test("that its relay has lost is asked for from the sender, and the message is shown when it comes", async () => {
+    await fr.send({ attachments: [await upload(fr, photo)] })
+    await settle()
+    hub1.bodies.clear()
+    expect(await hub1.deliver()).toMatchObject([{ code: "attachments-missing", final: false }])
+    await settle()
+    const asks = (): number => hub1.asked.filter(({ message }) => message.name === "control").length
+    expect(asks()).toBe(1)
+    await hub1.passControls()
+    await settle()
+    expect(hub1.bodies.size).toBe(1)
+    await hub1.deliver()
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+    expect(asks()).toBe(1)
+  })
+
+  test("is handed in again for its recipients alone, and not again and again", async () => {
+    await fr.send({ attachments: [await upload(fr, photo)] })
+    await settle()
+    const [queued] = hub1.mail
+    const [name] = hub1.bodies.keys()
+    const item = (await fr.core.outbox.list(1))[0]
+    const [messageId] = item?.envelopes ?? []
+    const hash = item?.attachments[0]?.hash
+    if (queued === undefined || messageId === undefined || hash === undefined || name === undefined)
+      throw new Error("nothing was sent")
+    const submits = (): number =>
+      hub1.asked.filter(({ message }) => message.name === "submit").length
+    const ask = async (by: MemoryNode): Promise<void> => {
+      await by.core.controls.askForBody({ sender: "FR", messageId, hash }, 0)
+      await hub1.passControls()
+      await settle()
+    }
+    const br = new MemoryNode(world, "BR", clock)
+    await br.start()
+    await br.link(hub1)
+    await ask(br)
+    expect(submits()).toBe(1)
+    await ask(jp)
+    await ask(jp)
+    expect(submits()).toBe(2)
+    clock.move(11)
+    await ask(jp)
+    expect(submits()).toBe(3)
   })
 
   test("that is not what was announced is refused, and nothing is kept", async () => {

@@ -14,7 +14,7 @@ import {
   type DurableRecords,
   openMemoryRecordStore,
 } from "../../relay/adapters/memory-record-store.ts"
-import type { RelayPorts } from "../../relay/compose.ts"
+import type { RelayPorts } from "../../relay/core/relay-core.ts"
 import { refusalOf } from "../kit/refusal.ts"
 import { Stage } from "../kit/running-relays.ts"
 import { silentJournal } from "../kit/test-node.ts"

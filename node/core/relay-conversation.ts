@@ -1,25 +1,35 @@
-// One link to a relay: requests and answers over a link session on a WebSocket.
+// One link to a relay: requests and answers over a link session.
 
 import type { LinkLane } from "../../protocol/frames.ts"
 import { linkLanes } from "../../protocol/frames.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import {
   type LinkMessage,
-  decodeLinkMessage,
   encodeLinkMessage,
   isAnswer,
+  readLinkMessage,
+  type UnknownRequest,
+  unknownRequestAnswer,
 } from "../../protocol/link-messages.ts"
 import type { LinkSession } from "../../protocol/link-session.ts"
-import type { Clock, LinkRequest, RelayLink } from "../core/ports.ts"
+import type { Clock, LinkRequest, RelayLink } from "./ports.ts"
 
 type Waiting = {
   readonly resolve: (answer: LinkMessage) => void
   readonly reject: (error: ChappeError) => void
 }
 
-export type Wire = {
-  readonly send: (frame: Uint8Array) => void
-  readonly end: () => void
+/** Where a link's frames go. */
+export interface Wire {
+  readonly isOpen: boolean
+  /** Bytes that were sent and have not left this process. */
+  readonly bufferedBytes: number
+  /** What is sent while it is not open is gone. */
+  send(frame: Uint8Array): void
+  /** Ends the connection after what was sent. */
+  end(): void
+  /** Ends it at once. */
+  cut(): void
 }
 
 export class RelayConversation implements RelayLink {
@@ -78,12 +88,18 @@ export class RelayConversation implements RelayLink {
 
   /** A whole message has come. */
   received(lane: LinkLane, bytes: Uint8Array, handle: number): void {
-    let message: LinkMessage
+    let message: LinkMessage | UnknownRequest
     try {
-      message = decodeLinkMessage(bytes)
+      message = readLinkMessage(bytes)
     } catch (cause) {
       if (!(cause instanceof ChappeError)) throw cause
       this.end("frame")
+      return
+    }
+    if (message.name === "unknown") {
+      this.#session.handled(handle)
+      const { request } = message
+      this.#send(answerLane(lane), encodeLinkMessage({ ...unknownRequestAnswer, request }))
       return
     }
     if (isAnswer(message)) {
@@ -119,8 +135,7 @@ export class RelayConversation implements RelayLink {
     }
     if (this.#isDown) return
     this.#session.handled(handle)
-    const answerLane = lane === linkLanes.bulk ? linkLanes.bulk : linkLanes.control
-    this.#send(answerLane, encodeLinkMessage({ ...answer, request }))
+    this.#send(answerLane(lane), encodeLinkMessage({ ...answer, request }))
   }
 
   #send(lane: LinkLane, encoded: Uint8Array): void {
@@ -141,4 +156,9 @@ export class RelayConversation implements RelayLink {
       if (queue.length === 0) this.#queued.delete(lane)
     }
   }
+}
+
+/** Answers overtake mail, but an answer to bulk waits with bulk. */
+function answerLane(lane: LinkLane): LinkLane {
+  return lane === linkLanes.bulk ? linkLanes.bulk : linkLanes.control
 }

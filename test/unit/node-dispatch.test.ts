@@ -1,0 +1,174 @@
+// To how many relays an envelope goes, and what a relay gets again that lost its disk.
+
+import { beforeEach, describe, expect, test } from "vitest"
+import { tick } from "../../node/core/node-core.ts"
+import { overall } from "../../node/core/ladder.ts"
+import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
+import { RelayDouble } from "../kit/relay-double.ts"
+import { World } from "../kit/world.ts"
+
+const at = 1_800_000_000
+let world: World
+let clock: StillClock
+let home: RelayDouble
+let next: RelayDouble
+let fr: MemoryNode
+let jp: MemoryNode
+
+beforeEach(async () => {
+  world = new World({ at, members: ["FR", "HQ", "JP"] })
+  clock = new StillClock(at)
+  const now = (): number => clock.seconds()
+  fr = new MemoryNode(world, "FR", clock)
+  jp = new MemoryNode(world, "JP", clock)
+  await fr.start()
+  await jp.start()
+  const [first = "", second = ""] = fr.core.directory.homes("FR")
+  home = new RelayDouble(first, world, now)
+  next = new RelayDouble(second, world, now)
+  await fr.link(home)
+  await jp.link(home)
+})
+
+const submitsOf = (relay: RelayDouble): readonly Uint8Array[] =>
+  relay.asked.flatMap(({ message }) => (message.name === "submit" ? [message.header] : []))
+
+async function pass(seconds: number): Promise<void> {
+  clock.move(seconds)
+  await tick(fr.core)
+  await settle()
+}
+
+async function stateOf(id: Uint8Array): Promise<string> {
+  const item = await fr.core.outbox.byId(id)
+  return item === undefined ? "none" : overall(item.recipients.map(({ rung }) => rung))
+}
+
+describe("a flash", () => {
+  test("goes to two relays at once, and is shown once", async () => {
+    await fr.link(next)
+    await jp.link(next)
+    home.refuse = (_, { name }) => (name === "submit" ? "silence" : undefined)
+    const { id } = await fr.send({ lane: 3, subject: "Now" })
+    await settle()
+    // Nobody has waited for the first answer.
+    expect(await stateOf(id)).toBe("custody")
+    home.refuse = () => undefined
+    await fr.send({ lane: 3, subject: "And now" })
+    await settle()
+    expect(submitsOf(home)).toHaveLength(1)
+    expect(submitsOf(next)).toHaveLength(2)
+    await next.deliver()
+    await home.deliver()
+    expect(await jp.subjects()).toEqual(["Now", "And now"])
+  })
+
+  test("goes to the second relay when that comes up, if nobody has received it", async () => {
+    await fr.send({ lane: 3 })
+    await settle()
+    expect(submitsOf(home)).toHaveLength(1)
+    await fr.link(next)
+    await settle()
+    expect(submitsOf(next)).toEqual(submitsOf(home))
+  })
+
+  test("that was received goes nowhere else", async () => {
+    await fr.send({ lane: 3 })
+    await settle()
+    await home.deliver()
+    await settle()
+    await home.passEvidence()
+    await fr.link(next)
+    await pass(600)
+    expect(submitsOf(next)).toHaveLength(0)
+  })
+})
+
+describe("a routine message", () => {
+  test("goes to one relay, and to the next after its deadline without a receipt", async () => {
+    await fr.link(next)
+    await fr.send()
+    await settle()
+    await pass(7_100)
+    expect([submitsOf(home).length, submitsOf(next).length]).toEqual([1, 0])
+    await pass(101)
+    expect([submitsOf(home).length, submitsOf(next).length]).toEqual([1, 1])
+  })
+
+  test("that the only relay took and lost is handed in again after its deadline, ever less often", async () => {
+    await fr.send()
+    await settle()
+    home.mail.length = 0
+    await pass(7_201)
+    expect(submitsOf(home)).toHaveLength(2)
+    await pass(7_100)
+    expect(submitsOf(home)).toHaveLength(2)
+    await pass(101)
+    expect(submitsOf(home)).toHaveLength(3)
+    await home.deliver()
+    expect(await jp.subjects()).toEqual(["Vehicle"])
+  })
+
+  test("has its turn while flashes fill every place", async () => {
+    fr.unlink(home)
+    for (let i = 0; i < 20; i++) await fr.send({ lane: 3, subject: `flash ${i}` })
+    await fr.send({ subject: "routine" })
+    home.refuse = (_, message) => (message.name === "submit" ? "silence" : undefined)
+    await fr.link(home)
+    await settle()
+    const { header } = (await fr.core.outbox.headOf(
+      (await fr.core.outbox.list(1))[0]?.envelopes[0] ?? new Uint8Array(),
+    )) ?? { header: undefined }
+    const begun = home.silenced.flatMap((message) =>
+      message.name === "submit" ? [message.header] : [],
+    )
+    expect(begun).toHaveLength(17)
+    expect(begun).toContainEqual(header)
+  })
+})
+
+describe("a relay that lost its disk", () => {
+  test("and begins another log gets all that it had in custody, under numbers of that log", async () => {
+    const { id } = await fr.send({ subject: "one" })
+    await fr.send({ subject: "two" })
+    await settle()
+    const before = submitsOf(home)
+    home.mail.length = 0
+    fr.unlink(home)
+    const { origin } = world.nameLog(home.name, `${home.name}/traffic/2027.2`)
+    home.begin(origin)
+    home.statements.splice(0, home.statements.length, ...world.statements)
+    await fr.link(home)
+    await settle()
+    const again = home.asked.flatMap(({ message }) =>
+      message.name === "submit" && message.statement.origin === origin ? [message] : [],
+    )
+    expect(again.map(({ header }) => header)).toEqual(before)
+    expect(again.map(({ statement }) => statement.seq)).toEqual([1, 2])
+    expect(await stateOf(id)).toBe("custody")
+    await jp.link(home)
+    await home.deliver()
+    expect(await jp.subjects()).toEqual(["one", "two"])
+  })
+
+  test("and goes on with its log, but holds fewer numbers than it promised, gets what is above them", async () => {
+    for (const subject of ["one", "two", "three"]) await fr.send({ subject })
+    await settle()
+    const before = submitsOf(home)
+    fr.unlink(home)
+    fr.core.greetings.heldNumber = () => 1
+    await fr.link(home)
+    await settle()
+    expect(submitsOf(home).slice(3)).toEqual(before.slice(1))
+  })
+
+  test("and one that did not is asked to take nothing twice", async () => {
+    await fr.send()
+    await settle()
+    fr.unlink(home)
+    fr.core.greetings.heldNumber = () => 1
+    await fr.link(home)
+    await settle()
+    expect(submitsOf(home)).toHaveLength(1)
+  })
+})
