@@ -26,36 +26,29 @@ export type Shown = {
 /** A sender was told that `member` has the message. */
 export type Claim = { readonly sender: string; readonly id: string; readonly member: string }
 
-export type Faults = {
-  readonly lost: number
-  readonly doubled: number
-  readonly changed: number
-  readonly misdelivered: number
-  readonly invented: number
-  readonly reordered: number
-  /** Refused to its sender, and shown all the same. */
-  readonly refusedButShown: number
-  /** Numbers of a channel below its newest that nothing was shown for. */
-  readonly unsettled: number
-  /** A receipt for what is not there. */
-  readonly falselyReceipted: number
-}
-
-export const noFaults: Faults = {
+export const noFaults = {
   lost: 0,
   doubled: 0,
   changed: 0,
   misdelivered: 0,
   invented: 0,
   reordered: 0,
+  /** Refused to its sender, and shown all the same. */
   refusedButShown: 0,
+  /** Numbers of a channel below its newest that nothing was shown for. */
   unsettled: 0,
+  /** A receipt for what is not there. */
   falselyReceipted: 0,
 }
+
+export type Faults = Readonly<typeof noFaults>
 
 export function isFaultless(faults: Faults): boolean {
   return Object.values(faults).every((count) => count === 0)
 }
+
+/** One breach of the word, with the words by which a log can be searched. */
+export type Fault = { readonly kind: keyof Faults; readonly about: string }
 
 /** `shown`: each member's inbox, oldest first. `submitted`: in each sender's order. */
 export function judge(
@@ -63,6 +56,21 @@ export function judge(
   shown: ReadonlyMap<string, readonly Shown[]>,
   claims: readonly Claim[] = [],
 ): Faults {
+  return countFaults(findFaults(submitted, shown, claims))
+}
+
+export function countFaults(found: readonly Fault[]): Faults {
+  const faults = { ...noFaults }
+  for (const { kind } of found) faults[kind] += 1
+  return faults
+}
+
+/** As `judge`, each fault by itself. */
+export function findFaults(
+  submitted: readonly Submitted[],
+  shown: ReadonlyMap<string, readonly Shown[]>,
+  claims: readonly Claim[] = [],
+): readonly Fault[] {
   const accepted = submitted.filter(({ answered }) => answered !== "refused")
   const known = new Map(
     accepted.map((item, order) => [keyOf(item.sender, item.id), { item, order }]),
@@ -72,7 +80,7 @@ export function judge(
       .filter(({ answered }) => answered === "refused")
       .map(({ sender, digest }) => keyOf(sender, digest)),
   )
-  const faults = { ...noFaults }
+  const found: Fault[] = []
   const arrived = new Set<string>()
   for (const [member, inbox] of shown) {
     const last = new Map<string, { readonly seq: number; readonly order: number }>()
@@ -80,34 +88,39 @@ export function judge(
     for (const message of inbox) {
       const key = keyOf(message.from, message.id)
       const channel = `${message.from} ${message.incarnation ?? 1} ${message.lane}`
+      const note = (kind: keyof Faults): void => {
+        found.push({ kind, about: `${member}: ${channel} ${message.seq} ${message.id}` })
+      }
       numbers.set(channel, (numbers.get(channel) ?? new Set()).add(message.seq))
-      const found = known.get(key)
-      if (found === undefined) {
-        if (refused.has(keyOf(message.from, message.digest))) faults.refusedButShown += 1
-        else faults.invented += 1
+      const sent = known.get(key)
+      if (sent === undefined) {
+        note(refused.has(keyOf(message.from, message.digest)) ? "refusedButShown" : "invented")
         continue
       }
-      const { item, order } = found
-      if (!item.to.includes(member)) faults.misdelivered += 1
-      if (item.digest !== message.digest || item.lane !== message.lane) faults.changed += 1
+      const { item, order } = sent
+      if (!item.to.includes(member)) note("misdelivered")
+      if (item.digest !== message.digest || item.lane !== message.lane) note("changed")
       const place = `${member} ${key}`
-      if (arrived.has(place)) faults.doubled += 1
+      if (arrived.has(place)) note("doubled")
       arrived.add(place)
       const before = last.get(channel)
       if (before !== undefined && (message.seq <= before.seq || order < before.order))
-        faults.reordered += 1
+        note("reordered")
       last.set(channel, { seq: message.seq, order })
     }
-    for (const seen of numbers.values())
-      for (let seq = 1; seq < Math.max(...seen); seq++) if (!seen.has(seq)) faults.unsettled += 1
+    for (const [channel, seen] of numbers)
+      for (let seq = 1; seq < Math.max(...seen); seq++)
+        if (!seen.has(seq)) found.push({ kind: "unsettled", about: `${member}: ${channel} ${seq}` })
   }
   for (const item of accepted)
     if (item.answered !== "unknown")
       for (const member of item.to)
-        if (!arrived.has(`${member} ${keyOf(item.sender, item.id)}`)) faults.lost += 1
+        if (!arrived.has(`${member} ${keyOf(item.sender, item.id)}`))
+          found.push({ kind: "lost", about: `${member}: ${item.sender} ${item.lane} ${item.id}` })
   for (const { sender, id, member } of claims)
-    if (!arrived.has(`${member} ${keyOf(sender, id)}`)) faults.falselyReceipted += 1
-  return faults
+    if (!arrived.has(`${member} ${keyOf(sender, id)}`))
+      found.push({ kind: "falselyReceipted", about: `${member}: ${sender} ${id}` })
+  return found
 }
 
 function keyOf(sender: string, id: string): string {

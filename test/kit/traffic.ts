@@ -4,7 +4,15 @@
 import { createHash } from "node:crypto"
 import { setTimeout as pause } from "node:timers/promises"
 import type { Json } from "./command.ts"
-import { type Claim, type Faults, type Shown, type Submitted, isFaultless, judge } from "./judge.ts"
+import {
+  type Claim,
+  type Fault,
+  type Faults,
+  type Shown,
+  type Submitted,
+  countFaults,
+  findFaults,
+} from "./judge.ts"
 import { prng } from "./mutate.ts"
 import type { NodeApi } from "./node-api.ts"
 
@@ -12,6 +20,7 @@ const lanes = ["routine", "priority", "immediate", "flash"] as const
 const lookMs = 500
 const arrivalLookMs = 50
 const arrivalLooks = 2_400
+const toldFaultsMax = 20
 
 /** Sessions at the members' nodes, wherever these run. */
 export type Desks = { readonly api: (member: string) => NodeApi }
@@ -113,26 +122,28 @@ export class Arrivals {
   }
 }
 
-/** Waits until everything has arrived, or until nothing changes any more; then judges. */
+/** Waits until everything has arrived, or until nobody would wait any longer; then judges. */
 export async function judgeAll(
   desks: Desks,
   members: readonly string[],
   submitted: readonly Submitted[],
+  say: (line: string) => void = () => undefined,
 ): Promise<Faults> {
   const patience = 240
-  let faults = await look(desks, members, submitted)
-  for (let looks = 0; !isFaultless(faults) && looks < patience; looks++) {
+  let found = await look(desks, members, submitted)
+  for (let looks = 0; found.length > 0 && looks < patience; looks++) {
     await pause(lookMs)
-    faults = await look(desks, members, submitted)
+    found = await look(desks, members, submitted)
   }
-  return faults
+  for (const { kind, about } of found.slice(0, toldFaultsMax)) say(`${kind} at ${about}`)
+  return countFaults(found)
 }
 
 async function look(
   desks: Desks,
   members: readonly string[],
   submitted: readonly Submitted[],
-): Promise<Faults> {
+): Promise<readonly Fault[]> {
   // What a sender was told must be true of what is looked at afterwards.
   const claims = await Promise.all(members.map((member) => claimsOf(desks, member)))
   const inboxes = await Promise.all(
@@ -141,7 +152,7 @@ async function look(
       return [member, messages.map(shownOf)] as const
     }),
   )
-  return judge(submitted, new Map(inboxes), claims.flat())
+  return findFaults(submitted, new Map(inboxes), claims.flat())
 }
 
 const steps = ["delivered", "opened", "in-charge", "refused", "answered"]
