@@ -4,11 +4,11 @@ import { join, resolve } from "node:path"
 import { ChappeError } from "../../protocol/errors.ts"
 import {
   damagedBodies,
-  databaseFault,
+  faultOf,
   isDatabaseWhole,
   moveAside,
   rebuildDatabase,
-  renewMark,
+  mendMark,
 } from "../adapters/store-repair.ts"
 import type { Command } from "../command.ts"
 import { readRelayConfig } from "../../relay/config.ts"
@@ -88,7 +88,7 @@ type Task = {
 
 /** Whether damage is left. */
 async function mendDatabase(world: World, { data, aside, isAgreed, role }: Task): Promise<boolean> {
-  const fault = await databaseFault(data)
+  const fault = await faultOf(data)
   if (fault === undefined) {
     tell(world, { what: "database", state: "whole", says: "every change is there" })
     return false
@@ -99,7 +99,7 @@ async function mendDatabase(world: World, { data, aside, isAgreed, role }: Task)
     return true
   }
   if (await isDatabaseWhole(data)) {
-    await renewMark(data)
+    await mendMark(data)
     const says = "its mark was written anew; all of what is there can be read"
     tell(world, { what: "database", state: "mended", says })
     return false

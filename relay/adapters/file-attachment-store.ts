@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { equalBytes, toHex } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { AttachmentStore } from "../core/ports.ts"
-import { isMissing, makeFolder, onDisk, syncFolder } from "./durable-files.ts"
+import { isMissing, makeFolder, onDisk, syncFolder } from "../../store/durable-files.ts"
 
 const hashBlockBytes = 262_144
 

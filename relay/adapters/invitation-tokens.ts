@@ -7,7 +7,13 @@ import { sha256 } from "../../keys/crypto.ts"
 import { fromUtf8, toHex, utf8 } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { isMemberName } from "../../protocol/names.ts"
-import { isMissing, makeFolder, onDisk, replaceFile, syncFolder } from "./durable-files.ts"
+import {
+  isMissing,
+  makeFolder,
+  onDisk,
+  replaceFile,
+  syncFolder,
+} from "../../store/durable-files.ts"
 
 /** `genesisId`, hex, is there once a join request was taken. `expires` in seconds since 1970. */
 export type InvitationToken = {

@@ -12,7 +12,7 @@ import { limits } from "../../protocol/limits.ts"
 import { decodeMultiSigned, multiSignedId } from "../../protocol/multi-signed.ts"
 import type { Journal } from "../core/ports.ts"
 import type { StatementDesk } from "../core/statement-desk.ts"
-import { makeFolder, onDisk, replaceFile, syncFolder } from "./durable-files.ts"
+import { makeFolder, onDisk, replaceFile, syncFolder } from "../../store/durable-files.ts"
 import {
   type InvitationToken,
   readInvitationToken,

@@ -11,7 +11,7 @@ import type { PinnedPeer } from "../core/introductions.ts"
 import type { Metrics } from "../core/ports.ts"
 import type { LinkParts } from "../core/peer-session.ts"
 import { relayLimits } from "../limits.ts"
-import { codeOf } from "./durable-files.ts"
+import { codeOf } from "../../store/durable-files.ts"
 import { runLink, webSocketOptions } from "./link-socket.ts"
 
 export type CertificatePem = { readonly certPem: string; readonly keyPem: string }

@@ -11,7 +11,7 @@ import type { DrainFacts, MemberFacts, ProbeFacts, RelayFacts } from "../operato
 import type { Journal } from "../core/ports.ts"
 import { doorPath } from "../door-path.ts"
 import { relayLimits } from "../limits.ts"
-import { makeFolder, onDisk } from "./durable-files.ts"
+import { makeFolder, onDisk } from "../../store/durable-files.ts"
 import { sendError } from "./https-listener.ts"
 
 export type DoorParts = {

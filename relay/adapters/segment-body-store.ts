@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { ChappeError } from "../../protocol/errors.ts"
 import { concat } from "../../protocol/bytes.ts"
 import type { BodyLocation, BodyStore } from "../core/ports.ts"
-import { makeFolder, onDisk, syncFolder } from "./durable-files.ts"
+import { makeFolder, onDisk, syncFolder } from "../../store/durable-files.ts"
 
 type Segment = { readonly number: number; live: number; end: number }
 

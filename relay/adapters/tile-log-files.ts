@@ -4,7 +4,13 @@ import { readFile, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { parseTilePath } from "../../protocol/tiles.ts"
 import type { LogFiles } from "../core/ports.ts"
-import { isMissing, makeFolder, onDisk, replaceFile, syncFolder } from "./durable-files.ts"
+import {
+  isMissing,
+  makeFolder,
+  onDisk,
+  replaceFile,
+  syncFolder,
+} from "../../store/durable-files.ts"
 
 export async function openTileLogFiles(prefix: string): Promise<LogFiles> {
   await onDisk("opening the log's folder", async () => makeFolder(prefix))

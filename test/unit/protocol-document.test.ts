@@ -127,7 +127,7 @@ test("ARCHITECTURE.md and the others name only files that exist", () => {
   const named = pages.flatMap((page) =>
     [
       ...readFileSync(page, "utf8").matchAll(
-        /`(?<path>(?:protocol|keys|relay|node|audit|cli|test)\/[\w/.-]+\.ts)`/gu,
+        /`(?<path>(?:protocol|keys|store|relay|node|audit|cli|test)\/[\w/.-]+\.ts)`/gu,
       ),
     ].map(({ groups }) => groups?.["path"] ?? ""),
   )
@@ -226,7 +226,7 @@ function anchorsOf(markdown: string): readonly string[] {
 }
 
 function sources(): readonly string[] {
-  return ["protocol", "keys", "relay", "node", "audit", "cli"].flatMap((folder) =>
+  return ["protocol", "keys", "store", "relay", "node", "audit", "cli"].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts"))
       .map((file) => readFileSync(`${folder}/${file}`, "utf8")),

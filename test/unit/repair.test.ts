@@ -6,10 +6,10 @@ import { join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
 import {
   damagedBodies,
-  databaseFault,
+  faultOf,
   isDatabaseWhole,
   rebuildDatabase,
-  renewMark,
+  mendMark,
 } from "../../cli/adapters/store-repair.ts"
 import { fromUtf8, utf8 } from "../../protocol/bytes.ts"
 import { openLevelRecordStore } from "../../relay/adapters/level-record-store.ts"
@@ -59,11 +59,11 @@ describe("a damaged database", () => {
     dirs.push(copy)
     await cp(data, copy, { recursive: true })
     await rm(join(data, "records", "CURRENT"))
-    expect(await databaseFault(data)).toBe("CURRENT is missing")
+    expect(await faultOf(data)).toBe("CURRENT is missing")
     expect(await isDatabaseWhole(data)).toBe(false)
     await rebuildDatabase(data, join(data, "..", "damaged"))
     dirs.push(join(data, "..", "damaged"))
-    expect(await databaseFault(data)).toBeUndefined()
+    expect(await faultOf(data)).toBeUndefined()
     expect(await contents(data)).toEqual(await contents(copy))
   })
 
@@ -72,9 +72,9 @@ describe("a damaged database", () => {
     const aside = join(data, "damaged")
     const [table] = await filesIn(join(data, "records"), (path) => path.endsWith(".ldb"))
     await flip(table ?? "", 40)
-    expect(await databaseFault(data)).toMatch(/\.ldb is damaged/u)
+    expect(await faultOf(data)).toMatch(/\.ldb is damaged/u)
     await rebuildDatabase(data, aside)
-    expect(await databaseFault(data)).toBeUndefined()
+    expect(await faultOf(data)).toBeUndefined()
     const found = await contents(data)
     expect(found.size).toBeGreaterThan(500)
     expect(found.size).toBeLessThan(800)
@@ -89,10 +89,10 @@ describe("a damaged database", () => {
     const data = await filled()
     const before = await contents(data)
     await flip(join(data, "records.mark"), 3)
-    expect(await databaseFault(data)).toBe("the mark is damaged")
+    expect(await faultOf(data)).toBe("the mark is damaged")
     expect(await isDatabaseWhole(data)).toBe(true)
-    await renewMark(data)
-    expect(await databaseFault(data)).toBeUndefined()
+    await mendMark(data)
+    expect(await faultOf(data)).toBeUndefined()
     expect(await contents(data)).toEqual(before)
   })
 })

@@ -2,8 +2,8 @@
 // the MANIFEST names every table and its length; batches are numbered without a gap. What is missing at the
 // very end shows against a number kept elsewhere, the mark.
 
-import { fromUtf8 } from "./bytes.ts"
-import { ChappeError } from "./errors.ts"
+import { fromUtf8 } from "../protocol/bytes.ts"
+import { ChappeError } from "../protocol/errors.ts"
 import {
   type LevelVersion,
   batchEntries,

@@ -2,7 +2,7 @@
 // read of its log without a word, and ends the process at some mistakes. So we look first.
 // Formats: doc/log_format.md and doc/table_format.md of LevelDB 1.20.
 
-import { concat, emptyBytes, toHex } from "./bytes.ts"
+import { concat, emptyBytes, toHex } from "../protocol/bytes.ts"
 import { crc32c } from "./crc32c.ts"
 import { openSnappy, readVarint } from "./snappy.ts"
 

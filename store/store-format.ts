@@ -7,9 +7,9 @@
 // The mark is synced at a clean stop only. After a crash it is what the kernel still had, so it may be behind,
 // never ahead: a store that ends before its mark has lost something that was acknowledged.
 
-import { concat, equalBytes, fromUtf8, readU64, u64, utf8 } from "./bytes.ts"
-import type { Sha256 } from "./crypto-ports.ts"
-import { ChappeError } from "./errors.ts"
+import { sha256 } from "../keys/crypto.ts"
+import { concat, equalBytes, fromUtf8, readU64, u64, utf8 } from "../protocol/bytes.ts"
+import { ChappeError } from "../protocol/errors.ts"
 import { type FolderReader, checkLevel } from "./level-check.ts"
 
 /** 1: release 0.1.0, without a mark. */
@@ -21,15 +21,15 @@ export function encodeFormat(): Uint8Array {
   return utf8(`${storeFormat}\n`)
 }
 
-export function encodeMark(sha256: Sha256, sequence: number): Uint8Array {
+export function encodeMark(sequence: number): Uint8Array {
   return concat(u64(sequence), sha256(concat(markContext, u64(sequence))))
 }
 
 /** Undefined when it is not what was written. */
-function decodeMark(sha256: Sha256, bytes: Uint8Array): number | undefined {
+function decodeMark(bytes: Uint8Array): number | undefined {
   try {
     const sequence = readU64(bytes, 0)
-    return equalBytes(encodeMark(sha256, sequence), bytes) ? sequence : undefined
+    return equalBytes(encodeMark(sequence), bytes) ? sequence : undefined
   } catch (cause) {
     if (cause instanceof ChappeError) return undefined
     throw cause
@@ -57,7 +57,6 @@ export type StoreState =
  */
 export async function judgeStore(
   { folder, format, mark }: StoreFiles,
-  sha256: Sha256,
   tableBytesMax: number,
 ): Promise<StoreState> {
   const version = format === undefined ? undefined : versionOf(format)
@@ -65,7 +64,7 @@ export async function judgeStore(
   const { findings, lastSequence, isEmpty } = report
   if (version === undefined && mark === undefined && isEmpty)
     return (await folder.names()).length === 0 ? { kind: "new" } : { kind: "unfinished" }
-  const marked = mark === undefined ? undefined : decodeMark(sha256, mark)
+  const marked = mark === undefined ? undefined : decodeMark(mark)
   const faults = findings.map(({ file, says }) => `${file} ${says}`)
   if (mark !== undefined && marked === undefined) faults.push("the mark is damaged")
   if (version !== undefined && version > 1 && mark === undefined) faults.push("the mark is missing")

@@ -1,9 +1,10 @@
 // Files that survive a power cut: content synced, then the name, then the folder. Errors of the disk in
 // the words of the error table.
 
-import { type FileHandle, mkdir, open, rename } from "node:fs/promises"
-import { dirname } from "node:path"
-import { ChappeError } from "../../protocol/errors.ts"
+import { type FileHandle, access, mkdir, open, readFile, readdir, rename } from "node:fs/promises"
+import { dirname, join } from "node:path"
+import { ChappeError } from "../protocol/errors.ts"
+import type { FolderReader } from "./level-check.ts"
 
 export function codeOf(cause: unknown): string {
   return cause instanceof Error && "code" in cause && typeof cause.code === "string"
@@ -65,4 +66,35 @@ export async function replaceFile(path: string, bytes: Uint8Array): Promise<void
     await file.close()
   }
   await rename(temporary, path)
+}
+
+async function unlessMissing<T>(task: Promise<T>): Promise<T | undefined> {
+  try {
+    return await task
+  } catch (cause) {
+    if (isMissing(cause)) return undefined
+    throw cause
+  }
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return (await unlessMissing(access(path).then(() => true))) ?? false
+}
+
+export async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  const found = await unlessMissing(readFile(path))
+  return found === undefined ? undefined : new Uint8Array(found)
+}
+
+/** None when there is no such folder. */
+export async function namesIn(path: string): Promise<readonly string[]> {
+  return (await unlessMissing(readdir(path))) ?? []
+}
+
+/** The files of a folder, for reading only. */
+export function folderReader(path: string): FolderReader {
+  return {
+    names: async () => namesIn(path),
+    read: async (name) => readIfThere(join(path, name)),
+  }
 }

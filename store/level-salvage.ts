@@ -1,7 +1,7 @@
 // What can still be read of a damaged LevelDB folder: the newest value of each key, from every block and log
 // record whose sum holds. The library's own repair believes damaged blocks; this does not.
 
-import { toHex } from "./bytes.ts"
+import { toHex } from "../protocol/bytes.ts"
 import type { FolderReader } from "./level-check.ts"
 import { type LevelEntry, batchEntries, readLog, readTable, tableEntries } from "./level-files.ts"
 
