@@ -15,12 +15,12 @@ import type { BodyStore, Clock, Metrics, Random, RecordStore } from "./ports.ts"
 import { type RecordCodec, highestRecord } from "./records.ts"
 import { highestKey } from "./sequence.ts"
 import { openRecord } from "./tables.ts"
+import { type Together, countTogether } from "./together.ts"
 
 /** Decides on what is stored and drafted, writes into the draft, and says what to answer afterwards. */
 export type Plan<T> = (draft: Draft) => Promise<() => T>
 
-type Intent = {
-  readonly bodyBytes: number
+type Intent = Together & {
   readonly reads: readonly Uint8Array[]
   readonly run: (draft: Draft) => Promise<void>
   readonly settle: () => void
@@ -53,13 +53,13 @@ export class Committer {
 
   /**
    * Resolves once the plan's writes are durable. `isNext`: before everything that waits already. `reads`:
-   * keys that the plan will ask for, so that a commit reads all of its intents' at once.
+   * keys that the plan will ask for, so that a commit reads all of its intents' at once. `holds`, `settles`:
+   * as in together.ts.
    * Refused: what the plan refuses, `busy`, `storage`.
    */
   async commit<T>(
     plan: Plan<T>,
-    options: {
-      readonly bodyBytes?: number
+    options: Partial<Together> & {
       readonly isNext?: boolean
       readonly reads?: readonly Uint8Array[]
     } = {},
@@ -71,6 +71,8 @@ export class Committer {
       let answer: (() => T) | undefined
       const intent: Intent = {
         bodyBytes: options.bodyBytes ?? 0,
+        holds: options.holds,
+        settles: options.settles,
         reads: options.reads ?? [],
         run: async (draft) => {
           answer = await plan(draft)
@@ -101,23 +103,11 @@ export class Committer {
     // Let what arrived in this turn of the event loop come together.
     await Promise.resolve()
     while (this.#waiting.length > 0) {
-      const intents = this.#take()
+      const intents = this.#waiting.splice(0, countTogether(this.#waiting))
       if (this.#failure === undefined) await this.#commitOnce(intents)
       else for (const intent of intents) intent.reject(this.#failure)
     }
     this.#running = undefined
-  }
-
-  #take(): readonly Intent[] {
-    let bytes = 0
-    let count = 0
-    for (const { bodyBytes } of this.#waiting) {
-      if (count >= relayLimits.commitIntentsMax) break
-      if (count > 0 && bytes + bodyBytes > relayLimits.commitBodyBytesMax) break
-      bytes += bodyBytes
-      count += 1
-    }
-    return this.#waiting.splice(0, count)
   }
 
   async #commitOnce(intents: readonly Intent[]): Promise<void> {

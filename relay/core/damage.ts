@@ -84,12 +84,13 @@ export class Damage {
 
   async #lose(messageId: Uint8Array, what: string): Promise<undefined> {
     const { committer, metrics, journal } = this.#parts
-    await committer.commit(async (draft) => {
+    const plan = async (draft: Draft): Promise<() => void> => {
       // Only what can be logged is changed: without the time this waits.
       if (draft.facts.time === undefined) throw new ChappeError("clock")
       await endMessage(draft, this.#parts, messageId)
       return () => undefined
-    })
+    }
+    await committer.commit(plan, { settles: [messageId] })
     metrics.count("chappe_relay_damaged_total")
     journal.warn("damaged", { id: toHex(messageId), why: `${what} is not what was stored` })
   }

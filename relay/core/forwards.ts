@@ -67,6 +67,7 @@ export class Forwards {
     await this.#judgeAttachments(forward)
     return committer.commit(async (draft) => this.#accept(draft, peer, forward, read, leaves), {
       bodyBytes: forward.body.length,
+      holds: read.messageId,
       reads: [knownKey(read.messageId), ...newHoldReads],
     })
   }

@@ -75,6 +75,7 @@ export class ReceiptDesk {
           ...statementReads(receipts.statement),
           ...plain.flatMap(({ receipt }) => holdReads(receipt.messageId, [peer])),
         ],
+        settles: plain.map(({ receipt }) => receipt.messageId),
       },
     )
   }
@@ -186,7 +187,8 @@ export class ReceiptDesk {
   async takeEvidence(evidence: Evidence): Promise<void> {
     const { committer, routes, mail } = this.#parts
     const settling = readPlain(evidence.items).filter((one) => this.#holds(evidence.from, one))
-    await committer.commit(async (draft) => {
+    const settles = settling.map(({ receipt }) => receipt.messageId)
+    const plan = async (draft: Draft): Promise<() => void> => {
       for (const { receipt } of settling) await this.#settle(draft, receipt)
       const told: Groups = new Map()
       for (const item of evidence.items)
@@ -195,7 +197,8 @@ export class ReceiptDesk {
       for (const [queue, items] of told)
         await mail.passOn(draft, queue, evidence.from, items, () => evidence.acceptance)
       return () => undefined
-    })
+    }
+    await committer.commit(plan, { settles })
   }
 
   #holds(from: string, { item, receipt }: PlainReceipt): boolean {

@@ -107,6 +107,7 @@ export class Submits {
     await this.#judgeRoom(submit, envelope)
     return committer.commit(async (draft) => this.#accept(draft, submit, envelope, facts), {
       bodyBytes: submit.body.length,
+      holds: read.messageId,
       reads: [knownKey(read.messageId), ...newHoldReads, ...statementReads(submit.statement)],
     })
   }
@@ -246,7 +247,7 @@ export class Submits {
         if (missing) await this.#place(draft, submit, envelope, again)
         return () => acceptance
       },
-      { bodyBytes: submit.body.length },
+      { bodyBytes: submit.body.length, holds: read.messageId },
     )
   }
 

@@ -96,10 +96,15 @@ export class Lab {
   }
 
   async #nextProcess(name: string, oldPid: number): Promise<void> {
-    for (;;) {
-      const [line] = (await once(this.#emitter, "process")) as [Json]
-      if (line["name"] === name && line["pid"] !== oldPid) return
-    }
+    return new Promise((resolve) => {
+      // One listener throughout: several processes may be told of in one breath.
+      const look = (line: Json): void => {
+        if (line["name"] !== name || line["pid"] === oldPid) return
+        this.#emitter.off("process", look)
+        resolve()
+      }
+      this.#emitter.on("process", look)
+    })
   }
 
   /** Waits for the next event of this name. */
