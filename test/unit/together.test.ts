@@ -11,7 +11,12 @@ describe("which writes share a commit", () => {
   test("what is taken in together is told apart by its message", () => {
     expect(countTogether([])).toBe(0)
     expect(countTogether([{ bodyBytes, holds: one }])).toBe(1)
-    expect(countTogether([{ bodyBytes, holds: one }, { bodyBytes, holds: other }])).toBe(2)
+    expect(
+      countTogether([
+        { bodyBytes, holds: one },
+        { bodyBytes, holds: other },
+      ]),
+    ).toBe(2)
   })
 
   // A flash that comes from its sender and from another relay at the same moment.
@@ -27,7 +32,12 @@ describe("which writes share a commit", () => {
 
   test("a receipt for what is being taken in waits; receipts for one message do not", () => {
     const settles = [other, one]
-    expect(countTogether([{ bodyBytes, holds: one }, { bodyBytes, settles }])).toBe(1)
+    expect(
+      countTogether([
+        { bodyBytes, holds: one },
+        { bodyBytes, settles },
+      ]),
+    ).toBe(1)
     expect(
       countTogether([
         { bodyBytes, settles },
