@@ -4,7 +4,7 @@
 
 import { type FileHandle, open, rename } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { ClassicLevel } from "classic-level"
+import { Level } from "level"
 import { equalBytes } from "../protocol/bytes.ts"
 import { ChappeError } from "../protocol/errors.ts"
 import {
@@ -20,7 +20,10 @@ import {
 import { scrubLevel } from "./level-check.ts"
 import { type StoreState, encodeFormat, encodeMark, judgeStore } from "./store-format.ts"
 
-type Level = ClassicLevel<Uint8Array, Uint8Array>
+/** `compactRange` is LevelDB's own: `level` leaves out of its types what browsers have none of. */
+type OpenLevel = Level<Uint8Array, Uint8Array> & {
+  compactRange?: (start: Uint8Array, end: Uint8Array) => Promise<void>
+}
 
 export type DatabaseOptions = {
   /** Written first into a new database; no record has this key. */
@@ -116,7 +119,7 @@ function databaseError(cause: unknown, what: string): ChappeError {
 export class LevelDatabase {
   readonly #path: string
   readonly #readyKey: Uint8Array
-  readonly #level: Level
+  readonly #level: OpenLevel
   readonly #mark: FileHandle
   /** Number of the last change. */
   #sequence: number
@@ -127,7 +130,7 @@ export class LevelDatabase {
 
   private constructor(
     path: string,
-    parts: { readonly level: Level; readonly mark: FileHandle; readonly readyKey: Uint8Array },
+    parts: { readonly level: OpenLevel; readonly mark: FileHandle; readonly readyKey: Uint8Array },
     sequence: number,
   ) {
     this.#path = path
@@ -145,7 +148,7 @@ export class LevelDatabase {
       const state = await judge(path, startCheckBytesMax)
       if (state.kind === "unfinished") await setAside(path)
       const view = { keyEncoding: "view", valueEncoding: "view" } as const
-      const level: Level = new ClassicLevel(path, view)
+      const level: OpenLevel = new Level(path, view)
       await level.open()
       let sequence = state.kind === "whole" ? state.lastSequence : 0
       if (sequence === 0) {
@@ -248,7 +251,7 @@ export class LevelDatabase {
       const first = await this.#level.keys({ limit: 1 }).all()
       const last = await this.#level.keys({ limit: 1, reverse: true }).all()
       const [[start], [end]] = [first, last]
-      if (start !== undefined && end !== undefined) await this.#level.compactRange(start, end)
+      if (start !== undefined && end !== undefined) await this.#level.compactRange?.(start, end)
     })
   }
 

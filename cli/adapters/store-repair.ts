@@ -6,7 +6,7 @@ import { createReadStream } from "node:fs"
 import { mkdir, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { pipeline } from "node:stream/promises"
-import { ClassicLevel } from "classic-level"
+import { Level } from "level"
 import { folderReader, namesIn, syncFolder } from "../../store/durable-files.ts"
 import { checkLevel } from "../../store/level-check.ts"
 import { databaseFault, renewMark } from "../../store/level-database.ts"
@@ -44,7 +44,7 @@ export async function rebuildDatabase(data: string, aside: string): Promise<numb
   await rm(mended, { recursive: true, force: true })
   await mkdir(mended, { recursive: true, mode: 0o700 })
   const view = { keyEncoding: "view", valueEncoding: "view" } as const
-  const database = new ClassicLevel<Uint8Array, Uint8Array>(mended, view)
+  const database = new Level<Uint8Array, Uint8Array>(mended, view)
   let kept = 0
   await database.open()
   try {

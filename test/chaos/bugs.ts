@@ -9,7 +9,18 @@ import { execute } from "../kit/execute.ts"
 import { prng } from "../kit/mutate.ts"
 import { type Chaos, availableEverywhere } from "./chaos.ts"
 
-const copied = ["protocol", "keys", "relay", "node", "audit", "cli", "docs", "test", "systemd"]
+const copied = [
+  "protocol",
+  "keys",
+  "store",
+  "relay",
+  "node",
+  "audit",
+  "cli",
+  "docs",
+  "test",
+  "systemd",
+]
 const files = ["package.json", "tsconfig.json", "vitest.config.ts"]
 const brief = 4
 
