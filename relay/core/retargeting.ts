@@ -2,13 +2,14 @@
 // delivered, goes to the next home that can be reached. A recipient that gets a message twice answers with
 // its stored receipt. docs/PROTOCOL.md, "Delivery".
 
+import type { ReceiptItem } from "../../protocol/link-messages.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { Links } from "./links.ts"
 import type { Mail } from "./mail.ts"
 import type { RecordStore } from "./ports.ts"
 import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
-import { queueItem, queueNames } from "./records.ts"
+import { type QueueItem, queueItem, queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
 import { afterPrefix, framed, openRecord, recordKey } from "./tables.ts"
 
@@ -62,15 +63,32 @@ export class Retargeting {
           }
           continue
         }
-        const to = item.name === "evidence" ? item.items[0]?.to : item.to
-        const around = to === undefined ? undefined : this.#routes.queueAround(relay, to)
-        if (around === undefined) continue
+        const parts = partByWay(item, queue, (to) => this.#routes.queueAround(relay, to))
+        if (parts.every(({ way }) => way === queue)) continue
         await this.#mail.dequeue(draft, key)
-        await this.#mail.enqueue(draft, around, parseQueueKey(key).lane, item)
+        const { lane } = parseQueueKey(key)
+        for (const part of parts) await this.#mail.enqueue(draft, part.way, lane, part.item)
       }
       return () => undefined
     })
   }
+}
+
+type Small = Exclude<QueueItem, { readonly name: "message" }>
+
+/** What goes which way: receipts for several members travel together only as far as their ways do. */
+export function partByWay(
+  item: Small,
+  queue: string,
+  around: (member: string) => string | undefined,
+): readonly { readonly way: string; readonly item: Small }[] {
+  if (item.name !== "evidence") return [{ way: around(item.to) ?? queue, item }]
+  const parts = new Map<string, ReceiptItem[]>()
+  for (const one of item.items) {
+    const way = around(one.to) ?? queue
+    parts.set(way, [...(parts.get(way) ?? []), one])
+  }
+  return [...parts].map(([way, items]) => ({ way, item: { ...item, items } }))
 }
 
 /** The relay that a queue is for, or that has its messages in custody. */

@@ -23,8 +23,13 @@ export type Shown = {
   readonly digest: string
 }
 
-/** A sender was told that `member` has the message. */
-export type Claim = { readonly sender: string; readonly id: string; readonly member: string }
+/** What a sender says of a recipient: whether it was told that `member` has the message. */
+export type Claim = {
+  readonly sender: string
+  readonly id: string
+  readonly member: string
+  readonly isTold: boolean
+}
 
 export const noFaults = {
   lost: 0,
@@ -39,6 +44,8 @@ export const noFaults = {
   unsettled: 0,
   /** A receipt for what is not there. */
   falselyReceipted: 0,
+  /** Shown, and its sender does not know. */
+  untold: 0,
 }
 
 export type Faults = Readonly<typeof noFaults>
@@ -117,9 +124,12 @@ export function findFaults(
       for (const member of item.to)
         if (!arrived.has(`${member} ${keyOf(item.sender, item.id)}`))
           found.push({ kind: "lost", about: `${member}: ${item.sender} ${item.lane} ${item.id}` })
-  for (const { sender, id, member } of claims)
-    if (!arrived.has(`${member} ${keyOf(sender, id)}`))
-      found.push({ kind: "falselyReceipted", about: `${member}: ${sender} ${id}` })
+  for (const { sender, id, member, isTold } of claims) {
+    const isThere = arrived.has(`${member} ${keyOf(sender, id)}`)
+    const about = `${member}: ${sender} ${id}`
+    if (isTold && !isThere) found.push({ kind: "falselyReceipted", about })
+    if (!isTold && isThere) found.push({ kind: "untold", about })
+  }
   return found
 }
 

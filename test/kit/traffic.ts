@@ -161,9 +161,12 @@ const steps = ["delivered", "opened", "in-charge", "refused", "answered"]
 async function claimsOf(desks: Desks, sender: string): Promise<readonly Claim[]> {
   const page = await desks.api(sender).call("GET", "/v1/outbox?limit=1000")
   return (page["messages"] as readonly Json[]).flatMap((message) =>
-    (message["recipients"] as readonly Json[])
-      .filter(({ step }) => steps.includes(String(step)))
-      .map(({ member }) => ({ sender, id: String(message["id"]), member: String(member) })),
+    (message["recipients"] as readonly Json[]).map(({ step, member }) => ({
+      sender,
+      id: String(message["id"]),
+      member: String(member),
+      isTold: steps.includes(String(step)),
+    })),
   )
 }
 

@@ -81,9 +81,16 @@ describe("the judge", () => {
 
   test("finds a receipt without delivery", () => {
     const history = planted((held) => held.pop())
-    const claims = ["BR", "JP"].map((member) => ({ sender: "FR", id: "3", member }))
+    const claims = ["BR", "JP"].map((member) => ({ sender: "FR", id: "3", member, isTold: true }))
     expect(judge(submitted, history, claims).falselyReceipted).toBe(1)
     expect(judge(submitted, clean(), claims)).toEqual(noFaults)
+  })
+
+  test("finds a delivery that its sender was not told of", () => {
+    const claims = ["BR", "JP"].map((member) => ({ sender: "FR", id: "3", member, isTold: false }))
+    expect(judge(submitted, clean(), claims)).toEqual({ ...noFaults, untold: 2 })
+    const history = planted((held) => held.pop())
+    expect(judge(submitted, history, claims).untold).toBe(1)
   })
 
   test("lets an unanswered message be there or not", () => {

@@ -214,7 +214,7 @@ export class Workload {
           this.#sim.violation(
             `${name} is told ${rung} (${reason ?? ""}) of ${toHex(item.id)} to ${member}`,
           )
-        const claim = { sender: name, id: toHex(item.id), member }
+        const claim = { sender: name, id: toHex(item.id), member, isTold: true }
         return received.includes(rung) && up.includes(member) ? [claim] : []
       }),
     )
