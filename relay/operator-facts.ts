@@ -83,6 +83,12 @@ const own = Type.Object({
     isFull: Type.Boolean(),
     daysLeft: orNull(Type.Number({ minimum: 0 })),
   }),
+  /** Files of the logs that were found changed in this round of reading everything, or the one before. */
+  scrub: Type.Object({
+    rounds: count,
+    damaged: Type.Array(Type.String()),
+    mended: Type.Array(Type.String()),
+  }),
 })
 export type OwnFacts = Static<typeof own>
 

@@ -3,6 +3,7 @@
 import { limits } from "../../protocol/limits.ts"
 import {
   type LogFacts,
+  type OwnFacts,
   type PeerFacts,
   type RelayFacts,
   memberFacts,
@@ -42,6 +43,14 @@ export const relayStatus: Command = {
   },
 }
 
+/** What reading everything has found, or that it goes on. */
+function scrubText(output: Output, { scrub }: OwnFacts): string {
+  const { rounds, damaged, mended } = scrub
+  const read = rounds === 0 ? "being read for the first time" : `read ${rounds} time(s)`
+  const lost = damaged.length === 0 ? "" : `, ${output.style("red", "DAMAGED")}: ${damaged.join(", ")}`
+  return `${read}${lost}${mended.length === 0 ? "" : `, mended: ${mended.join(", ")}`}`
+}
+
 export const relayWhy: Command = {
   name: "relay why",
   help: "say in words why a member's mail is not delivered, and what to do",
@@ -71,6 +80,7 @@ function statusText(output: Output, facts: RelayFacts): string {
     `  disk   ${disk.isFull ? output.style("red", "FULL") : formatBytes(disk.freeBytes)} free${
       disk.daysLeft === null ? "" : `, ${disk.daysLeft.toFixed(1)} days left at this rate`
     }`,
+    `  files  ${scrubText(output, own)}`,
   ]
   const drain =
     facts.draining === null

@@ -26,6 +26,12 @@ export function openMemoryLogFiles(
     async publish(checkpoint) {
       await disk.run("checkpoint", () => durable.set("checkpoint", new Uint8Array(checkpoint)))
     },
+    async widths(path) {
+      parseTilePath(path)
+      const partial = `${path}.p/`
+      const names = [...durable.keys()].filter((name) => name.startsWith(partial))
+      return names.map((name) => Number(name.slice(partial.length))).toSorted((a, b) => a - b)
+    },
     async trim(paths) {
       for (const path of paths)
         for (const name of durable.keys()) if (name.startsWith(`${path}/`)) durable.delete(name)

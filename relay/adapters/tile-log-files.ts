@@ -1,13 +1,14 @@
 // A log's tiles, bundles and checkpoint as files that any tlog-tiles reader can be pointed at.
 
-import { readFile, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { parseTilePath } from "../../protocol/tiles.ts"
 import type { LogFiles } from "../core/ports.ts"
 import {
-  isMissing,
   makeFolder,
+  namesIn,
   onDisk,
+  readIfThere,
   replaceFile,
   syncFolder,
 } from "../../store/durable-files.ts"
@@ -17,14 +18,7 @@ export async function openTileLogFiles(prefix: string): Promise<LogFiles> {
   return {
     async read(path) {
       if (path !== "checkpoint") parseTilePath(path)
-      return onDisk("reading the log", async () => {
-        try {
-          return new Uint8Array(await readFile(join(prefix, path)))
-        } catch (cause) {
-          if (isMissing(cause)) return undefined
-          throw cause
-        }
-      })
+      return onDisk("reading the log", async () => readIfThere(join(prefix, path)))
     },
 
     async write(files) {
@@ -47,6 +41,13 @@ export async function openTileLogFiles(prefix: string): Promise<LogFiles> {
         await replaceFile(join(prefix, "checkpoint"), checkpoint)
         await syncFolder(prefix)
       })
+    },
+
+    async widths(path) {
+      parseTilePath(path)
+      const names = await onDisk("reading the log", async () => namesIn(join(prefix, `${path}.p`)))
+      const widths = names.filter((name) => /^[1-9][0-9]{0,2}$/u.test(name)).map(Number)
+      return widths.toSorted((a, b) => a - b)
     },
 
     async trim(paths) {

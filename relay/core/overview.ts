@@ -33,6 +33,7 @@ import type { PeerWatch, Trouble } from "./peer-watch.ts"
 import type { Clock, RecordStore, StoredRecord } from "./ports.ts"
 import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
 import { type QueueItem, messageRecord, queueItem, queueLanes, queueNames } from "./records.ts"
+import type { ScrubFindings } from "./scrub.ts"
 import { afterPrefix, framed, openRecord, recordKey } from "./tables.ts"
 
 export type OverviewParts = {
@@ -50,6 +51,7 @@ export type OverviewParts = {
   readonly freeBytes: () => number
   /** Whether the disk has room for new mail. */
   readonly hasRoom: () => boolean
+  readonly scrubbed: () => ScrubFindings
   readonly logs: () => readonly LogFigures[]
   readonly deliveryOf: (queue: string) => Delivery | undefined
 }
@@ -83,7 +85,8 @@ export class Overview {
   }
 
   own(): OwnFacts {
-    const { name, version, network, disk, freeBytes, hasRoom } = this.#parts
+    const { name, version, network, disk, freeBytes, hasRoom, scrubbed } = this.#parts
+    const { rounds, damaged, mended } = scrubbed()
     return {
       relay: name,
       version,
@@ -91,6 +94,7 @@ export class Overview {
       upSeconds: this.#ago(this.#beganMs),
       clock: { offsetSeconds: network.offset, isOff: network.isOff },
       disk: { freeBytes: freeBytes(), isFull: !hasRoom(), daysLeft: disk.daysLeft ?? null },
+      scrub: { rounds, damaged: [...damaged], mended: [...mended] },
     }
   }
 

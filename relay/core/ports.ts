@@ -109,6 +109,9 @@ export interface LogFiles {
   /** Replaces the checkpoint whole. To be called after `write`. */
   publish(checkpoint: Uint8Array): Promise<void>
 
+  /** Widths of the partial ones that are here of a tile or bundle, ascending; `path` is the full one's. */
+  widths(path: string): Promise<readonly number[]>
+
   /** Removes partial tiles that a full one has replaced. */
   trim(paths: readonly string[]): Promise<void>
 }

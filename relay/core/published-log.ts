@@ -1,7 +1,6 @@
 // A log as its files show it: up to the last published checkpoint. docs/PROTOCOL.md, "Tiles and bundles".
 
 import { sha256 } from "../../keys/crypto.ts"
-import { equalBytes } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import {
   type ReadTile,
@@ -11,12 +10,10 @@ import {
 import {
   type Tile,
   decodeBundle,
-  decodeTile,
   tilePath,
   tileWidth,
   widthAt,
 } from "../../protocol/tiles.ts"
-import { leafHash, treeRoot } from "../../protocol/tree.ts"
 import type { LogFiles } from "./ports.ts"
 
 export type PublishedHead = { readonly size: number; readonly root: Uint8Array }
@@ -85,27 +82,6 @@ export class PublishedLog {
       entries.push(new Uint8Array(entry))
     }
     return entries
-  }
-
-  async #hashes(tile: Parameters<ReadTile>[0]): Promise<readonly Uint8Array[]> {
-    return decodeTile(await this.#readTile(tile), tile.width)
-  }
-
-  /** Whether a bundle's or tile's content is what the tile above it says. Refused: `log-file`, `not-found`. */
-  async holds(tile: Tile): Promise<boolean> {
-    const { index, width } = tile
-    if (tile.kind === "entries") {
-      const entries = (await this.#bundle(index, width)).slice(0, width)
-      const hashes = await this.#hashes({ kind: "hashes", level: 0, index, width })
-      return entries.every((entry, i) => equalBytes(leafHash(sha256, entry), hashes[i] ?? entry))
-    }
-    if (width < tileWidth) return true
-    const level = tile.level + 1
-    const above = Math.floor(index / tileWidth)
-    const upper = { kind: "hashes", level, index: above } as const
-    const hashes = await this.#hashes({ ...upper, width: widthAt(this.#head.size, level, above) })
-    const own = treeRoot(sha256, await this.#hashes(tile))
-    return equalBytes(own, hashes[index % tileWidth] ?? new Uint8Array(0))
   }
 
   /** Refused: `not-found` for a size that is not published or an index beyond it. */

@@ -13,14 +13,15 @@ import {
   parseSignatureLines,
   signNote,
 } from "../../protocol/signed-note.ts"
-import { type LogEdge, edgeRoot, growLog, readEdge } from "../../protocol/tile-writer.ts"
+import { type LogEdge, edgeRoot, emptyEdge, growLog } from "../../protocol/tile-writer.ts"
 import { tilePath, tileWidth } from "../../protocol/tiles.ts"
 import type { VerifierKey } from "../../protocol/verifier-key.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { OwnLog } from "./keyring.ts"
+import { LogMending } from "./log-mending.ts"
 import { entryKey, loadLog } from "./logs.ts"
-import type { LogFiles, Metrics, RecordStore } from "./ports.ts"
+import type { Journal, LogFiles, Metrics, RecordStore } from "./ports.ts"
 import { PublishedLog, type PublishedHead } from "./published-log.ts"
 import { signedRecord } from "./records.ts"
 import { framed, openRecord, recordKey } from "./tables.ts"
@@ -31,6 +32,7 @@ export type PublisherParts = {
   readonly store: RecordStore
   readonly committer: Committer
   readonly metrics: Metrics
+  readonly journal: Journal
   /** Directory entries stay in the store, for they are read at each start. */
   readonly keepsEntries: boolean
 }
@@ -60,14 +62,8 @@ export class Publisher {
     const key = signedKey(own.origin)
     const value = await store.get(key)
     const signed = value === undefined ? undefined : signedRecord.decode(openRecord(key, value))
-    const edge = await readEdge(signed?.size ?? 0, async (path) => {
-      const bytes = await files.read(path)
-      if (bytes === undefined) throw new ChappeError("log-root", `${own.origin} lacks ${path}`)
-      return bytes
-    })
+    const edge = signed === undefined ? emptyEdge : await openEdge(parts, signed)
     const head = { size: edge.size, root: edgeRoot(sha256, edge) }
-    if (signed !== undefined && !equalBytes(head.root, signed.root))
-      throw new ChappeError("log-root", `${own.origin} has another root than was signed`)
     await requireNotBehind(own, files, head.size)
     const published = new PublishedLog(own.origin, files, head, new Uint8Array(0))
     const publisher = new Publisher(parts, edge, published)
@@ -137,9 +133,9 @@ export class Publisher {
       if (!agrees || head.size < expected.size)
         throw new ChappeError("log-root", `${own.origin} was signed at another head`)
       draft.put(signedRecord, key, head)
-      // The files hold them now.
+      // Full bundles hold them now; the last ones stay, so that the log's edge can be made anew.
       if (!keepsEntries)
-        for (let index = expected.size; index < head.size; index++)
+        for (let index = fullBefore(expected.size); index < fullBefore(head.size); index++)
           draft.delete(entryKey(own.origin, index))
       return () => undefined
     })
@@ -182,6 +178,24 @@ export class Publisher {
     const { key, sign } = this.#parts.own.log
     return formatNote({ text: this.#text, signatures: [signNote(key, this.#text, sign)] })
   }
+}
+
+/** Entries in full bundles of a log of `size`. */
+function fullBefore(size: number): number {
+  return size - (size % tileWidth)
+}
+
+/** The edge of what was signed last; what the disk changed of it is made anew. Refused: `log-root`. */
+async function openEdge(parts: PublisherParts, head: PublishedHead): Promise<LogEdge> {
+  const { own, files, store, journal } = parts
+  const found = await new LogMending({ files, store, origin: own.origin, head }).edge()
+  if (found === undefined)
+    throw new ChappeError(
+      "log-root",
+      `the files of ${own.origin} do not give the root that was signed`,
+    )
+  if (found.isMended) journal.warn("mended", { place: own.origin })
+  return found.edge
 }
 
 /** The published checkpoint is never ahead of what was recorded as signed: else records were lost. */

@@ -209,6 +209,7 @@ export async function openRelayCore(
         store,
         committer,
         metrics,
+        journal,
         keepsEntries: own.origin === logs.directory.own.origin,
       }),
     published: (publisher) => {
@@ -318,6 +319,7 @@ export async function openRelayCore(
     draining,
     freeBytes: () => freeBytes,
     hasRoom,
+    scrubbed: () => scrub.findings,
     logs: () => keeping.figures(),
     deliveryOf: (queue) => deliveries.get(queue),
   })
@@ -438,7 +440,7 @@ export async function openRelayCore(
     },
     tasks,
     hasFailed: () => hasFailed,
-    damaged: () => scrub.findings,
+    damaged: () => scrub.findings.damaged,
     failed,
     hangUp: () => {
       for (const delivery of deliveries.values()) delivery.stop()

@@ -2,10 +2,9 @@
 // database, bodies, attachments, logs. RELIABILITY rule 4.
 
 import { equalBytes } from "../../protocol/bytes.ts"
-import { ChappeError } from "../../protocol/errors.ts"
-import { tilePath, tilesOf } from "../../protocol/tiles.ts"
 import { relayLimits } from "../limits.ts"
 import type { Damage } from "./damage.ts"
+import { LogMending } from "./log-mending.ts"
 import type { Clock, Journal, RecordStore } from "./ports.ts"
 import type { PublishedLog } from "./published-log.ts"
 import { afterPrefix, openRecord, recordKey } from "./tables.ts"
@@ -18,21 +17,34 @@ export type ScrubParts = {
   readonly journal: Journal
 }
 
+type Places = { readonly damaged: string[]; readonly mended: string[] }
+
+/** Files of the logs, in the round that runs and in the one before. */
+export type ScrubFindings = {
+  /** That are over. */
+  readonly rounds: number
+  readonly damaged: readonly string[]
+  readonly mended: readonly string[]
+}
+
 export class Scrub {
   readonly #parts: ScrubParts
-  #round: AsyncGenerator<number> | undefined
+  #steps: AsyncGenerator<number> | undefined
   #nextMs = 0
+  #rounds = 0
   /** Of the logs, in the round that runs and in the one before. */
-  #found: string[] = []
-  #standing: readonly string[] = []
+  #round: Places = { damaged: [], mended: [] }
+  #before: Places = { damaged: [], mended: [] }
 
   constructor(parts: ScrubParts) {
     this.#parts = parts
   }
 
-  /** Files of the logs that are damaged; empty where none is known. */
-  get findings(): readonly string[] {
-    return [...new Set([...this.#standing, ...this.#found])]
+  get findings(): ScrubFindings {
+    const both = (state: keyof Places): readonly string[] => [
+      ...new Set([...this.#before[state], ...this.#round[state]]),
+    ]
+    return { rounds: this.#rounds, damaged: both("damaged"), mended: both("mended") }
   }
 
   /**
@@ -41,17 +53,18 @@ export class Scrub {
    */
   async step(): Promise<void> {
     const { clock } = this.#parts
-    if (this.#round === undefined) {
+    if (this.#steps === undefined) {
       if (clock.monotonicMs() < this.#nextMs) return
-      this.#round = this.#all()
+      this.#steps = this.#all()
     }
     for (let bytes = 0; bytes < relayLimits.scrubStepBytes;) {
-      const next = await this.#round.next()
+      const next = await this.#steps.next()
       if (next.done === true) {
-        this.#round = undefined
+        this.#steps = undefined
         this.#nextMs = clock.monotonicMs() + relayLimits.scrubEveryMs
-        this.#standing = this.#found
-        this.#found = []
+        this.#rounds += 1
+        this.#before = this.#round
+        this.#round = { damaged: [], mended: [] }
         return
       }
       // A step that reads nothing has its price too.
@@ -94,23 +107,16 @@ export class Scrub {
     }
   }
 
-  /** Entries against their hashes, and each full tile against the one above it. */
-  async *#log(log: PublishedLog): AsyncGenerator<number> {
-    for (const tile of tilesOf(log.head.size)) {
-      let why = "is not what the tile above it says"
-      try {
-        if (await log.holds(tile)) {
-          yield tile.width * relayLimits.scrubItemBytes
-          continue
-        }
-      } catch (cause) {
-        if (!(cause instanceof ChappeError) || cause.code === "storage") throw cause
-        why = cause.message
+  /** Every file of a log against the tree above it. */
+  async *#log({ files, origin, head }: PublishedLog): AsyncGenerator<number> {
+    const { store, journal } = this.#parts
+    for await (const { path, state, bytes } of new LogMending({ files, store, origin, head }).all()) {
+      if (state !== "whole") {
+        const place = `${origin}/${path}`
+        this.#round[state].push(place)
+        journal.warn(state, { place })
       }
-      const place = `${log.origin}/${tilePath(tile)}`
-      this.#found.push(place)
-      this.#parts.journal.warn("damaged", { place, why })
-      yield 0
+      yield bytes
     }
   }
 }

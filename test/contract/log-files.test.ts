@@ -42,6 +42,17 @@ describe.each(Object.entries(setups))("a log's files: %s", (_name, setup) => {
     expect(await files.read("checkpoint")).toEqual(utf8("short"))
   })
 
+  test("tell which partial tiles are here", async () => {
+    const files = await setup()
+    await files.write([
+      { path: "tile/0/000.p/17", bytes: utf8("seventeen") },
+      { path: "tile/0/000.p/7", bytes: utf8("seven") },
+      { path: "tile/0/001.p/3", bytes: utf8("three") },
+    ])
+    expect(await files.widths("tile/0/000")).toEqual([7, 17])
+    expect(await files.widths("tile/entries/000")).toEqual([])
+  })
+
   test("partial tiles are trimmed, the full one stays", async () => {
     const files = await setup()
     await files.write([

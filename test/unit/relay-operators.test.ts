@@ -177,6 +177,7 @@ const own: MemberFacts["own"] = {
   upSeconds: 100,
   clock: { offsetSeconds: 0, isOff: false },
   disk: { freeBytes: 1, isFull: false, daysLeft: null },
+  scrub: { rounds: 1, damaged: [], mended: [] },
 }
 const flash: LaneFacts = {
   lane: "flash",
