@@ -47,7 +47,8 @@ export const relayStatus: Command = {
 function scrubText(output: Output, { scrub }: OwnFacts): string {
   const { rounds, damaged, mended } = scrub
   const read = rounds === 0 ? "being read for the first time" : `read ${rounds} time(s)`
-  const lost = damaged.length === 0 ? "" : `, ${output.style("red", "DAMAGED")}: ${damaged.join(", ")}`
+  const lost =
+    damaged.length === 0 ? "" : `, ${output.style("red", "DAMAGED")}: ${damaged.join(", ")}`
   return `${read}${lost}${mended.length === 0 ? "" : `, mended: ${mended.join(", ")}`}`
 }
 

@@ -184,7 +184,11 @@ export class LogMending {
       levels.push(hashes)
     }
     const width = size % tileWidth
-    const entries = await this.#rightEntries({ kind: "entries", index: (size - width) / tileWidth, width })
+    const entries = await this.#rightEntries({
+      kind: "entries",
+      index: (size - width) / tileWidth,
+      width,
+    })
     return entries && { size, levels, entries }
   }
 

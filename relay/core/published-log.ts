@@ -7,13 +7,7 @@ import {
   consistencyPathFromTiles,
   inclusionPathFromTiles,
 } from "../../protocol/tile-proofs.ts"
-import {
-  type Tile,
-  decodeBundle,
-  tilePath,
-  tileWidth,
-  widthAt,
-} from "../../protocol/tiles.ts"
+import { type Tile, decodeBundle, tilePath, tileWidth, widthAt } from "../../protocol/tiles.ts"
 import type { LogFiles } from "./ports.ts"
 
 export type PublishedHead = { readonly size: number; readonly root: Uint8Array }

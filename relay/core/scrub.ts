@@ -110,7 +110,12 @@ export class Scrub {
   /** Every file of a log against the tree above it. */
   async *#log({ files, origin, head }: PublishedLog): AsyncGenerator<number> {
     const { store, journal } = this.#parts
-    for await (const { path, state, bytes } of new LogMending({ files, store, origin, head }).all()) {
+    for await (const { path, state, bytes } of new LogMending({
+      files,
+      store,
+      origin,
+      head,
+    }).all()) {
       if (state !== "whole") {
         const place = `${origin}/${path}`
         this.#round[state].push(place)
