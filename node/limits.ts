@@ -6,6 +6,9 @@ export const nodeLimits = {
   commitBytesMax: 8_388_608, // one group commit: memory that waits for one fsync
   listPage: 256, // records read at once while walking a table
   startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
+  retentionEveryMs: 86_400_000, // a day more or less does not matter after 90
+  retentionRecords: 2_048, // small ones looked at a minute: 3 million a day
+  retentionBatches: 32, // of receipts, looked at a minute: one may have 300 KiB
   backupPage: 16, // records in memory at once for a backup; one may have 4 MiB
 
   // Attachments

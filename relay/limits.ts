@@ -9,6 +9,8 @@ export const relayLimits = {
   // Checks
   startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
 
+  compactEveryMs: 21_600_000, // what was removed gives its room back within six hours; reads the whole database
+
   scrubEveryMs: 86_400_000, // everything once a day
   scrubStepMs: 1_000,
   scrubStepBytes: 8_388_608, // a second: a disk's few percent, and 1 TB in a day and a half

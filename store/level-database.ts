@@ -123,6 +123,8 @@ export class LevelDatabase {
   readonly #mark: FileHandle
   /** Number of the last change. */
   #sequence: number
+  /** Since the last compaction; what was removed in an earlier life is not known. */
+  #removed = 1
   #asked: Asked[] = []
   #isReading = false
   #failure: ChappeError | undefined
@@ -230,6 +232,7 @@ export class LevelDatabase {
         else batch.put(key, value)
       await batch.write({ sync: true })
       this.#sequence += changes.length
+      this.#removed += changes.filter(({ value }) => value === undefined).length
       const mark = encodeMark(this.#sequence)
       await this.#mark.write(mark, 0, mark.length, 0)
     })
@@ -245,13 +248,12 @@ export class LevelDatabase {
     }
   }
 
-  /** Gives back the room of what was removed or written over. Reading and writing go on meanwhile. */
+  /** Gives back the room of what was removed since the last time. Reading and writing go on meanwhile. */
   async compact(): Promise<void> {
     await this.#run("a compaction", async () => {
-      const first = await this.#level.keys({ limit: 1 }).all()
-      const last = await this.#level.keys({ limit: 1, reverse: true }).all()
-      const [[start], [end]] = [first, last]
-      if (start !== undefined && end !== undefined) await this.#level.compactRange?.(start, end)
+      // From before every key to after every key: what was removed may have been the first or the last.
+      if (this.#removed > 0) await this.#level.compactRange?.(Uint8Array.of(0), Uint8Array.of(0xff))
+      this.#removed = 0
     })
   }
 

@@ -35,6 +35,7 @@ export async function openLevelRecordStore(path: string): Promise<RecordStore> {
           value: change.kind === "put" ? change.value : undefined,
         })),
       ),
+    compact: async () => database.compact(),
     close: async () => database.close(),
   }
 }

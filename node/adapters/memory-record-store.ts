@@ -58,6 +58,10 @@ export class MemoryRecordStore implements RecordStore {
     if (isPlanned) this.#break()
   }
 
+  async compact(): Promise<void> {
+    this.#requireWhole()
+  }
+
   async close(): Promise<void> {
     this.#isBroken = true
   }

@@ -29,6 +29,7 @@ import type { ActiveEnvelope } from "./outbox-records.ts"
 import type { BodyFiles, RelayLink } from "./ports.ts"
 import type { ReceiptBook } from "./receipt-book.ts"
 import type { Records, Table } from "./records.ts"
+import { type Aged, agedIn } from "./retention.ts"
 
 /** `messages`: taken in now or before; `refused`: such as did not hold, or cannot be judged yet. */
 export type CourierTaken = {
@@ -207,6 +208,11 @@ export class Courier {
     // A file that was long on its way tells of less than is known here.
     if (opened.size > this.#follower.headOf(origin).size)
       await this.#follower.confirmCheckpoint(opened, note)
+  }
+
+  /** Files that were taken in long ago: what is in them has expired. */
+  async aged(before: number, after: string | undefined): Promise<Aged> {
+    return agedIn(this.#seen, (at) => at < before, after)
   }
 
   async #takePart(

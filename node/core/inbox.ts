@@ -50,6 +50,7 @@ import type { OwnPrekeys } from "./own-prekeys.ts"
 import type { Change, Log, RelayLink } from "./ports.ts"
 import type { NewReceipt, ReceiptBook } from "./receipt-book.ts"
 import { type Records, type Table, numberKey, walk } from "./records.ts"
+import { type Aged, agedIn } from "./retention.ts"
 import { Serials } from "./serial.ts"
 
 export type DeliveryAnswer =
@@ -176,6 +177,11 @@ export class Inbox {
   /** Of a channel: everything up to it was settled. */
   async lastNumber(channel: string): Promise<number> {
     return (await this.#book.state(channel)).last
+  }
+
+  /** Ids that were answered long ago: what comes now under them has expired. */
+  async aged(before: number, after: string | undefined): Promise<Aged> {
+    return agedIn(this.#known, ({ at }) => at < before, after)
   }
 
   whenNew(task: (item: InboxItem) => void): () => void {

@@ -154,6 +154,14 @@ export class LogStatements {
     ]
   }
 
+  /** What removes the statements of an item that is forgotten. Their numbers stay used. */
+  async forget(subject: Uint8Array): Promise<readonly Change[]> {
+    const changes: Change[] = []
+    for await (const { key } of walk(this.#statements, `${toHex(subject)}/`))
+      changes.push(this.#statements.remove(key))
+    return changes
+  }
+
   /** The statements of one item, over all logs. */
   async statementsOf(subject: Uint8Array): Promise<readonly StoredStatement[]> {
     const found: StoredStatement[] = []

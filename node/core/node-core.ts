@@ -53,6 +53,7 @@ import { Proofs } from "./proofs.ts"
 import { ReceiptBook } from "./receipt-book.ts"
 import { Records } from "./records.ts"
 import { RelayRequests } from "./relay-requests.ts"
+import { Retention } from "./retention.ts"
 import { Sessions } from "./sessions.ts"
 import { Succession } from "./succession.ts"
 import { TombstoneMaker } from "./tombstone-maker.ts"
@@ -110,6 +111,7 @@ export type NodeCore = {
   readonly requests: RelayRequests
   readonly greetings: Greetings
   readonly contact: FirstContact
+  readonly retention: Retention
   readonly log: Log
   readonly sources: Sources
 }
@@ -283,6 +285,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     records,
     clock,
   })
+  const retention = new Retention({ records, clock, log, tables: [inbox, receipts, courier] })
   const greetings = new Greetings({ identity, directory, follower, statements, alarms, clock })
   const contact = new FirstContact({ me, directory, follower, chain, links, log })
   const witness = new Witness({ identity, directory, follower, records, alarms, clock })
@@ -347,6 +350,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     log,
     greetings,
     contact,
+    retention,
     sources: { me, outbox, statements, evidence, proofs, follower },
   }
 }
@@ -420,6 +424,7 @@ export async function keepUp(node: NodeCore): Promise<void> {
     await outbox.expire(clock.now())
     await outbox.forgetBodies(clock.now())
     await node.escalations.forgetOld(clock.now())
+    await node.retention.step()
     await attachments.forgetOld(async (hash) => (await outbox.isUsed(hash)) || inbox.isUsed(hash))
   }
 }

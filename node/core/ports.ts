@@ -38,6 +38,12 @@ export interface RecordStore {
    */
   commit(changes: readonly Change[]): Promise<void>
 
+  /**
+   * Gives the disk the room back of what was removed. Reading and committing go on meanwhile.
+   * Refused: as for `commit`.
+   */
+  compact(): Promise<void>
+
   /** Waits for what is under way. Closing twice is not an error. */
   close(): Promise<void>
 }

@@ -36,6 +36,7 @@ import type { LogStatements, StoredStatement } from "./log-statements.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Change, Log, Random, RelayLink } from "./ports.ts"
 import { type Records, type Table, walk } from "./records.ts"
+import type { Aged } from "./retention.ts"
 import { Serials } from "./serial.ts"
 
 const hash = bytes(32)
@@ -146,6 +147,21 @@ export class ReceiptBook {
         if (sender === to) found.push({ to, messageId, receipt, auth })
     }
     return found
+  }
+
+  /** Receipts that a relay took long ago, with what stands beside them. */
+  async aged(before: number, after: string | undefined): Promise<Aged> {
+    const limit = nodeLimits.retentionBatches
+    const page = await this.#batches.list({ limit, ...(after === undefined ? {} : { after }) })
+    const changes: Change[] = []
+    for (const { key, item } of page) {
+      const isOld = item.items.every(({ receipt }) => decodeReceipt(receipt).at < before)
+      if (!isOld || this.#open.has(key)) continue
+      changes.push(this.#batches.remove(key), ...(await this.#statements.forget(item.root)))
+      for await (const sealed of walk(this.#sealed, `${toHex(item.root)}/`))
+        changes.push(this.#sealed.remove(sealed.key))
+    }
+    return { changes, last: page.length < limit ? undefined : page.at(-1)?.key }
   }
 
   get openCount(): number {

@@ -101,6 +101,11 @@ export class Records {
     })
   }
 
+  /** Gives the disk back the room of what was removed. Refused: as for `commit`. */
+  async compact(): Promise<void> {
+    await this.#read(() => this.#store.compact())
+  }
+
   async #write(): Promise<void> {
     this.#running = true
     while (this.#waiting.length > 0) {

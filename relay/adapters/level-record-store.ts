@@ -20,6 +20,7 @@ export async function openLevelRecordStore(path: string): Promise<RecordStore> {
         ops.map((op) => ({ key: op.key, value: op.type === "put" ? op.value : undefined })),
       ),
     verify: () => database.verify(),
+    compact: async () => database.compact(),
     close: async () => database.close(),
   }
 }

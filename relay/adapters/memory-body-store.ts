@@ -44,6 +44,7 @@ export function openMemoryBodyStore(
       find(location)
       durable.delete(location.offset)
     },
+    sparse: () => new Set(),
     async freeBytes() {
       return freeBytes
     },

@@ -38,6 +38,9 @@ export function openMemoryRecordStore(
     async *verify() {
       yield* []
     },
+    async compact() {
+      await disk.run("compact", () => undefined)
+    },
     async close() {
       await disk.run("close", () => undefined)
     },

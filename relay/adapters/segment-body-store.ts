@@ -9,7 +9,10 @@ import { concat } from "../../protocol/bytes.ts"
 import type { BodyLocation, BodyStore } from "../core/ports.ts"
 import { makeFolder, onDisk, syncFolder } from "../../store/durable-files.ts"
 
-type Segment = { readonly number: number; live: number; end: number }
+/** `live`: bodies, `bytes` of them. */
+type Segment = { readonly number: number; live: number; bytes: number; end: number }
+
+const sparseShare = 4 // a segment of which no more than a quarter is left
 
 const zeros = new Uint8Array(1_048_576)
 const nameForm = /^(?<number>[0-9]{8})\.bodies$/u
@@ -21,7 +24,7 @@ export async function openSegmentBodyStore(path: string, segmentBytes: number): 
     for (const name of await readdir(path)) {
       const number = nameForm.exec(name)?.groups?.["number"]
       if (number !== undefined) {
-        const segment = { number: Number(number), live: 0, end: 0 }
+        const segment = { number: Number(number), live: 0, bytes: 0, end: 0 }
         segments.set(segment.number, segment)
       }
     }
@@ -52,6 +55,7 @@ class SegmentBodyStore implements BodyStore {
         continue
       }
       segment.live += 1
+      segment.bytes += length
       segment.end = Math.max(segment.end, offset + length)
     }
     await onDisk("giving segments back", async () => {
@@ -95,6 +99,7 @@ class SegmentBodyStore implements BodyStore {
       locations.push({ segment: segment.number, offset: segment.end, length })
       segment.end += length
       segment.live += 1
+      segment.bytes += length
     }
     return locations
   }
@@ -117,7 +122,7 @@ class SegmentBodyStore implements BodyStore {
       await file.close()
     }
     await syncFolder(this.#path)
-    const segment = { number, live: 0, end: 0 }
+    const segment = { number, live: 0, bytes: 0, end: 0 }
     this.#segments.set(number, segment)
     this.#writing = { segment, file: await this.#openForWriting(number) }
     if (current?.segment.live === 0) await this.#remove(current.segment)
@@ -142,11 +147,12 @@ class SegmentBodyStore implements BodyStore {
     })
   }
 
-  async release({ segment: number }: BodyLocation): Promise<void> {
+  async release({ segment: number, length }: BodyLocation): Promise<void> {
     if (this.#missing.has(number)) return
     const segment = this.#segments.get(number)
     if (segment === undefined || segment.live === 0) throw new RangeError("nothing to release")
     segment.live -= 1
+    segment.bytes -= length
     if (segment.live === 0 && this.#writing?.segment !== segment)
       await onDisk("giving a segment back", async () => this.#remove(segment))
   }
@@ -157,6 +163,14 @@ class SegmentBodyStore implements BodyStore {
     this.#readers.delete(number)
     await (await reader)?.close()
     await rm(this.#pathOf(number))
+  }
+
+  sparse(): ReadonlySet<number> {
+    const found = [...this.#segments.values()].filter(
+      (segment) =>
+        segment !== this.#writing?.segment && segment.bytes * sparseShare <= this.#segmentBytes,
+    )
+    return new Set(found.map(({ number }) => number))
   }
 
   async freeBytes(): Promise<number> {

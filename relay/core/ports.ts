@@ -35,6 +35,12 @@ export interface RecordStore {
    */
   verify(): AsyncGenerator<number>
 
+  /**
+   * Gives the disk the room back of what was removed. Reading and committing go on meanwhile.
+   * Refused: as for `commit`.
+   */
+  compact(): Promise<void>
+
   close(): Promise<void>
 }
 
@@ -64,6 +70,9 @@ export interface BodyStore {
 
   /** The body is no longer needed. A segment whose bodies are all released is given back. */
   release(location: BodyLocation): Promise<void>
+
+  /** Segments that little of what was written into them is left of; they go with their last body. */
+  sparse(): ReadonlySet<number>
 
   /** Room on the disk, in bytes. */
   freeBytes(): Promise<number>

@@ -15,6 +15,7 @@ import type { TrustAnchor } from "../../protocol/roster.ts"
 import { relayLimits } from "../limits.ts"
 import { AccessRecord } from "./auditor-access.ts"
 import { AttachmentDesk } from "./attachment-desk.ts"
+import { BodyMoving } from "./body-moving.ts"
 import { Committer } from "./committer.ts"
 import { Damage } from "./damage.ts"
 import { Controls } from "./controls.ts"
@@ -286,6 +287,7 @@ export async function openRelayCore(
     metrics,
     journal,
   })
+  const moving = new BodyMoving({ store, bodies, committer })
   const scrub = new Scrub({
     store,
     damage,
@@ -403,6 +405,14 @@ export async function openRelayCore(
       run: async () => keeping.noteTraffic(),
     },
     { name: "scrub", everyMs: relayLimits.scrubStepMs, run: async () => scrub.step() },
+    {
+      name: "compact",
+      everyMs: relayLimits.compactEveryMs,
+      run: async () => {
+        await moving.run()
+        await store.compact()
+      },
+    },
     { name: "access", everyMs: 60_000, run: async () => access.flush() },
   ]
   /** What was promised is published before the process goes. */

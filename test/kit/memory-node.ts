@@ -19,7 +19,7 @@ import {
   linkIsUp,
   loadNode,
 } from "../../node/core/node-core.ts"
-import type { Clock, Log } from "../../node/core/ports.ts"
+import type { Clock, Log, RecordStore } from "../../node/core/ports.ts"
 import type { OutboxItem } from "../../node/core/outbox-records.ts"
 import type { Session } from "../../node/core/sessions.ts"
 import type { SendRequest } from "../../node/core/correspondence.ts"
@@ -129,7 +129,10 @@ export class MemoryNode {
     return this.#core
   }
 
-  async start(plan: { readonly failure?: PlannedFailure } = {}): Promise<NodeCore> {
+  /** `store`: in place of the records in memory. */
+  async start(
+    plan: { readonly failure?: PlannedFailure; readonly store?: RecordStore } = {},
+  ): Promise<NodeCore> {
     const member = this.world.member(this.name)
     const say = (event: string, fields: object = {}): void => {
       this.lines.push(`${event} ${JSON.stringify(fields)}`)
@@ -139,7 +142,7 @@ export class MemoryNode {
       vault: this.#vault,
       dataKey: member.dataKey,
       anchor: this.world.anchor,
-      store: new MemoryRecordStore(this.records, plan.failure),
+      store: plan.store ?? new MemoryRecordStore(this.records, plan.failure),
       files: new MemoryBodyFiles(this.bodies),
       officers: { read: (name) => this.#officerFile(name) },
       clock: this.clock,
