@@ -85,6 +85,19 @@ test("a segment goes when its last body is released, and not before", async () =
   expect(await readdir(dir)).toHaveLength(1)
 })
 
+test("a segment of which little is left is sparse, but for the one that is written", async () => {
+  const dir = await newFolder()
+  const store = await openSegmentBodyStore(dir, segmentBytes)
+  ends.push(async () => store.close())
+  await store.retain([])
+  const [small, large] = await store.appendAll([body(1, 4_000), body(2, 50_000)])
+  await store.appendAll([body(3, 40_000)])
+  expect([...store.sparse()]).toEqual([])
+  if (small === undefined || large === undefined) throw new Error("two locations")
+  await store.release(large)
+  expect([...store.sparse()]).toEqual([small.segment])
+})
+
 test("segments that nothing retains are given back at the start", async () => {
   const dir = await newFolder()
   const before = await openSegmentBodyStore(dir, segmentBytes)

@@ -53,6 +53,14 @@ describe.each(Object.entries(setups))("the node's records: %s", (_name, setup) =
     expect(textOf(await store.get("t/b"))).toBe("3")
   })
 
+  test("give room back and keep what was not removed", async () => {
+    const { store } = await setup()
+    await store.commit([put("t/a", "1"), put("t/b", "2"), remove("t/a")])
+    await store.compact()
+    expect(textOf(await store.get("t/a"))).toBeUndefined()
+    expect(textOf(await store.get("t/b"))).toBe("2")
+  })
+
   test("removing what is not there is no error", async () => {
     const { store } = await setup()
     await store.commit([remove("t/none")])

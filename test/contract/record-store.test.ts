@@ -63,6 +63,14 @@ describe.each(Object.entries(setups))("a record store: %s", (_name, setup) => {
     expect(textOf(await store.get(utf8("kb")))).toBe("3")
   })
 
+  test("gives room back and keeps what was not removed", async () => {
+    const { store } = await setup()
+    await store.commit([put("ka", "1"), put("kb", "2"), del("ka")])
+    await store.compact()
+    expect(textOf(await store.get(utf8("ka")))).toBeUndefined()
+    expect(textOf(await store.get(utf8("kb")))).toBe("2")
+  })
+
   test("keeps commits for the next handle", async () => {
     const { store, reopen } = await setup()
     await store.commit([put("k", "kept")])
