@@ -87,11 +87,20 @@ function quotasOf(found: unknown): Quotas {
   }
 }
 
+/** By file, for it is asked at every submit: the bytes that a directory keeps never change. */
+const parsed = new WeakMap<Uint8Array, DeliveryPolicy>()
+
 /** What the roster names, where its file is known and holds; the default otherwise. */
 export function deliveryPolicyOf(directory: Directory): DeliveryPolicy {
   if (!directory.hasRoster) return defaultDeliveryPolicy
   const file = directory.policyFile("deliveryPolicy")
   if (file === undefined) return defaultDeliveryPolicy
+  const policy = parsed.get(file) ?? policyIn(file)
+  parsed.set(file, policy)
+  return policy
+}
+
+function policyIn(file: Uint8Array): DeliveryPolicy {
   try {
     return parseDeliveryPolicy(file)
   } catch (cause) {

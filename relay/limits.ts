@@ -18,13 +18,17 @@ export const relayLimits = {
   scrubRecords: 256, // read at once
 
   // Fairness among members that submit
-  submitsInHandMax: 64, // looked at and committed at once: a commit stays short, and a flash waits for one
+  submitsInHandMax: 24, // looked at and committed at once: a commit stays short, and a flash waits for one
+  flashesInHandMax: 24, // beyond these: a flash does not wait for room
   turnBytes: 16_384, // what a member may hand over when its turn comes, and then the next one's comes
   turnItemBytes: 4_096, // what a message costs beside its bytes: checks, log entry, records
-  memberWaitingMax: 256, // submits of one member that wait for their turn, flashes apart; more are `busy`
+  memberWaitingMax: 64, // submits of one member that wait for their turn, flashes apart; more are `busy`
   memberWaitingBytesMax: 4_194_304, // … and their bytes: four of the largest
-  turnPatienceMs: 500, // then `busy`: with the commit, an answer within a second, never silence
+  turnPatienceMs: 250, // then `busy`: with the commit, an answer within a second, never silence
   turnCheckMs: 100,
+  refusalMs: 100, // a member beyond its share hears so after this …
+  refusalMsEach: 2, // … and this for each that hears it already: asking again at once gets no more work of us
+  refusalMsMax: 700, // still within a second
   busySeconds: 2, // when to come again, at the least
   busySecondsMax: 30, // … and at the most: when many more come than can be taken
 

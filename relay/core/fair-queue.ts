@@ -73,9 +73,9 @@ export class FairQueue<T> {
     lane.add(place.member, { cost: bytes + relayLimits.turnItemBytes, item })
   }
 
-  /** The next in turn; undefined when nothing waits. */
-  take(): T | undefined {
-    const waiting = this.#highestFirst.filter((lane) => lane.isWaiting)
+  /** The next in turn among lanes from `least` on; undefined when nothing waits there. */
+  take(least = 0): T | undefined {
+    const waiting = this.#highestFirst.filter(({ lane, isWaiting }) => lane >= least && isWaiting)
     const lane = waiting.find(({ passedOver }) => passedOver >= limits.passedOverMax) ?? waiting[0]
     if (lane === undefined) return undefined
     lane.passedOver = 0

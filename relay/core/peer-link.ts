@@ -226,12 +226,14 @@ export class PeerLink implements Peer {
 
   #refused(message: LinkMessage, cause: unknown): Request {
     const code = cause instanceof ChappeError ? cause.code : "internal"
-    this.#journal.warn("refused", {
-      peer: this.name,
-      request: message.name,
-      code,
-      ...(cause instanceof Error && { why: cause.message }),
-    })
+    // What comes by the thousand when it comes at all is counted, and not written down.
+    if (!(cause instanceof Later))
+      this.#journal.warn("refused", {
+        peer: this.name,
+        request: message.name,
+        code,
+        ...(cause instanceof Error && { why: cause.message }),
+      })
     const final = isFinal(code)
     const later = cause instanceof Later ? cause.retrySeconds : (retryAfter[code] ?? 5)
     return { name: "refused", code, final, retrySeconds: final ? 0 : later }

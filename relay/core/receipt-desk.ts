@@ -72,7 +72,7 @@ export class ReceiptDesk {
       async (draft) => this.#accept(draft, receipts, plain, facts),
       {
         reads: [
-          ...statementReads(receipts.statement),
+          ...statementReads(receipts.statement, { isNext: true }),
           ...plain.flatMap(({ receipt }) => holdReads(receipt.messageId, [peer])),
         ],
         settles: plain.map(({ receipt }) => receipt.messageId),

@@ -24,9 +24,13 @@ export type Logged =
   /** `acceptance` can be asked from the draft's sealing on. */
   | { readonly kind: "appended"; readonly acceptance: () => Acceptance }
 
-/** What `logStatement` reads for a statement. */
-export function statementReads(statement: LogStatement): readonly Uint8Array[] {
-  return [highestKey(statement.origin, statement.keyId)]
+/** What `logStatement` reads for a statement; `isNext`: its number is above all that came before. */
+export function statementReads(
+  statement: LogStatement,
+  { isNext }: { readonly isNext: boolean },
+): readonly Uint8Array[] {
+  const highest = highestKey(statement.origin, statement.keyId)
+  return isNext ? [highest] : [highest, usedKey(statement)]
 }
 
 /** Where a commit judges keys and which log it writes: the directory may have grown since the request came. */

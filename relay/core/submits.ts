@@ -16,6 +16,7 @@ import {
   type SubmitFacts,
   admitEnvelope,
   isFinal,
+  judgeLogStatement,
   readEnvelope,
   senderKey,
 } from "./admit-submit.ts"
@@ -59,6 +60,8 @@ export type SubmitParts = {
 export class Submits {
   readonly #parts: SubmitParts
   readonly #turns: Turns
+  /** By peer: the highest log number that came. */
+  readonly #newest = new Map<string, number>()
   /** By peer and messageId: the same envelope twice at once is admitted once. */
   readonly #inFlight = new Map<string, Promise<Acceptance>>()
 
@@ -105,11 +108,25 @@ export class Submits {
       throw cause
     }
     await this.#judgeRoom(submit, envelope)
+    // Again in the commit, where it costs no signature any more: nobody waits in line for this one.
+    const { statement } = submit
+    judgeLogStatement(statement, { ...facts, kind: "envelope", subject: read.messageId })
     return committer.commit(async (draft) => this.#accept(draft, submit, envelope, facts), {
       bodyBytes: submit.body.length,
       holds: read.messageId,
-      reads: [knownKey(read.messageId), ...newHoldReads, ...statementReads(submit.statement)],
+      reads: [
+        knownKey(read.messageId),
+        ...newHoldReads,
+        ...statementReads(statement, { isNext: this.#isNext(peer, statement.seq) }),
+      ],
     })
+  }
+
+  /** Only a hint about what to read together: what came late after a refusal, mostly. */
+  #isNext(peer: string, seq: number): boolean {
+    const isNext = seq > (this.#newest.get(peer) ?? 0)
+    if (isNext) this.#newest.set(peer, seq)
+    return isNext
   }
 
   #facts(peer: string): SubmitFacts {

@@ -30,9 +30,17 @@ type Applicant = Work & {
 
 type Share = { items: number; bytes: number }
 
+const flashLane = precedences.length - 1
+
+/** A flash does not wait for room among the rest. */
+function inHandMax(lane: number): number {
+  const { submitsInHandMax, flashesInHandMax } = relayLimits
+  return lane === flashLane ? submitsInHandMax + flashesInHandMax : submitsInHandMax
+}
+
 /** A flash has room of its own: what a member has waiting below it never keeps it out. */
 function shareOf({ member, lane }: Work): string {
-  return `${member} ${lane === precedences.length - 1 ? "flash" : "below"}`
+  return `${member} ${lane === flashLane ? "flash" : "below"}`
 }
 
 export class Turns {
@@ -40,6 +48,8 @@ export class Turns {
   readonly #quotas: () => Quotas | undefined
   readonly #queue = new FairQueue<Applicant>(precedences.length)
   readonly #shares = new Map<string, Share>()
+  /** By member: how many wait to be told that there is no room. */
+  readonly #refusals = new Map<string, number>()
   readonly #spent = new Map<string, Share & { untilMs: number }>()
   #inHand = 0
   #waiting = 0
@@ -57,8 +67,8 @@ export class Turns {
   /** Runs `work` when the member's turn comes. Refused: `busy` (`Later`), and what `work` refuses. */
   async run<T>(asked: Work, work: () => Promise<T>): Promise<T> {
     this.#spend(asked)
-    if (this.#inHand < relayLimits.submitsInHandMax && this.#waiting === 0) this.#inHand += 1
-    else await this.#turn(asked)
+    if (!this.#isFree(asked)) await this.#turn(asked)
+    else this.#inHand += 1
     try {
       return await work()
     } finally {
@@ -68,6 +78,10 @@ export class Turns {
     }
   }
 
+  #isFree({ lane }: Work): boolean {
+    return this.#waiting === 0 && this.#inHand < inHandMax(lane)
+  }
+
   async #turn(asked: Work): Promise<void> {
     const { member, lane, bytes } = asked
     const share = this.#shares.get(shareOf(asked)) ?? { items: 0, bytes: 0 }
@@ -75,16 +89,16 @@ export class Turns {
       share.items >= relayLimits.memberWaitingMax ||
       share.bytes + bytes > relayLimits.memberWaitingBytesMax
     if (isFull) {
-      // Answered after a while only, so that who asks again at once does not keep us busy with refusing.
-      await this.#pause()
+      await this.#pause(member)
       throw new Later(`${member} has ${share.items} submits waiting`, this.#retrySeconds())
     }
     this.#shares.set(shareOf(asked), { items: share.items + 1, bytes: share.bytes + bytes })
     this.#waiting += 1
-    this.#watch()
     return new Promise((admit, refuse) => {
       const sinceMs = this.#clock.monotonicMs()
       this.#queue.add({ member, lane }, bytes, { ...asked, sinceMs, admit, refuse })
+      this.#next()
+      if (this.#waiting > 0) this.#watch()
     })
   }
 
@@ -101,15 +115,22 @@ export class Turns {
     return Math.min(relayLimits.busySecondsMax, relayLimits.busySeconds + away)
   }
 
-  async #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#clock.after(relayLimits.turnPatienceMs, resolve)
+  /** The more refusals wait for a member, the later they come: who asks again at once gets no more of them. */
+  async #pause(member: string): Promise<void> {
+    const others = this.#refusals.get(member) ?? 0
+    this.#refusals.set(member, others + 1)
+    const { refusalMs, refusalMsEach, refusalMsMax } = relayLimits
+    await new Promise<void>((resolve) => {
+      this.#clock.after(Math.min(refusalMsMax, refusalMs + others * refusalMsEach), resolve)
     })
+    const left = (this.#refusals.get(member) ?? 1) - 1
+    if (left > 0) this.#refusals.set(member, left)
+    else this.#refusals.delete(member)
   }
 
   #next(): void {
-    while (this.#inHand < relayLimits.submitsInHandMax) {
-      const applicant = this.#queue.take()
+    while (this.#inHand < inHandMax(flashLane)) {
+      const applicant = this.#queue.take(this.#inHand < inHandMax(0) ? 0 : flashLane)
       if (applicant === undefined) return
       this.#leave(applicant)
       this.#inHand += 1

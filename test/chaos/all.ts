@@ -1,5 +1,4 @@
-// Every kind of chaos, in the order in which `npm run chaos -- all` goes through them. Of these,
-// `fairness` and `overload` fail today: they are what has to hold.
+// Every kind of chaos, in the order in which `npm run chaos -- all` goes through them.
 
 import { bitRot } from "./bit-rot.ts"
 import { bugs } from "./bugs.ts"

@@ -5,9 +5,9 @@
 import { setTimeout as pause } from "node:timers/promises"
 import { nodeLimits } from "../../node/limits.ts"
 import { Refusal } from "../../relay/core/peer-link.ts"
-import { limitCpu } from "../kit/cpu-limit.ts"
+import { groupCpu } from "../kit/cpu-group.ts"
 import { Crowd, crowdRelay, median, quantile } from "../kit/crowd.ts"
-import type { TestNode } from "../kit/test-node.ts"
+import type { Submission, TestNode } from "../kit/test-node.ts"
 import { type Chaos, availableEverywhere } from "./chaos.ts"
 
 const members = 20
@@ -35,17 +35,14 @@ async function load(crowd: Crowd, inFlight: number, ms: number): Promise<Load> {
     while (performance.now() < end) {
       if (next === undefined) throw new Error("the traffic has run dry")
       const began = performance.now()
-      try {
-        await node.submit(crowdRelay, next)
+      const retrySeconds = await refusedFor(node, next)
+      answersMs.push(performance.now() - began)
+      if (retrySeconds === undefined) {
         if (performance.now() <= end) taken += 1
         next = crowd.next(node)
-      } catch (cause) {
-        if (!(cause instanceof Refusal) || cause.isFinal) throw cause
+      } else {
         busy += 1
-        await pause(Math.min(cause.retrySeconds * 1_000, Math.max(0, end - performance.now())))
-        continue
-      } finally {
-        answersMs.push(performance.now() - began)
+        await pause(Math.min(retrySeconds * 1_000, Math.max(0, end - performance.now())))
       }
     }
     // What was not taken comes first the next time: numbers stay in their order.
@@ -55,6 +52,17 @@ async function load(crowd: Crowd, inFlight: number, ms: number): Promise<Load> {
     crowd.members.flatMap((node) => Array.from({ length: inFlight }, async () => worker(node))),
   )
   return { perSecond: (1_000 * taken) / ms, answersMs, busy }
+}
+
+/** Undefined once it is taken; else when to come again. */
+async function refusedFor(node: TestNode, next: Submission): Promise<number | undefined> {
+  try {
+    await node.submit(crowdRelay, next)
+    return undefined
+  } catch (cause) {
+    if (!(cause instanceof Refusal) || cause.isFinal) throw cause
+    return cause.retrySeconds
+  }
 }
 
 /** How long it takes until a quiet look is as quick as quiet looks were before. */
@@ -76,7 +84,7 @@ export const overloaded: Chaos = {
   unavailable: availableEverywhere,
   async run({ count, say }) {
     const crowd = await Crowd.gather(members)
-    const limit = await limitCpu(crowd.relay.pid, cpuShare)
+    const limit = await groupCpu([crowd.relay.pid], { share: cpuShare })
     try {
       say(`the relay is held by ${limit.how}`)
       let perSecond = firstPerSecond

@@ -2,6 +2,7 @@
 // what a crowd does to a relay, measured from outside.
 
 import { setImmediate as immediate } from "node:timers/promises"
+import { type CpuGroup, groupCpu } from "./cpu-group.ts"
 import { Stage } from "./running-relays.ts"
 import { RelayProcess } from "./relay-process.ts"
 import type { SealOptions, Submission, TestNode } from "./test-node.ts"
@@ -16,15 +17,23 @@ export class Crowd {
   readonly relay: RelayProcess
   readonly members: readonly TestNode[]
   readonly #sealed = new Map<string, Submission[]>()
+  /** Both processes come before others. */
+  readonly #first: CpuGroup
 
   private constructor(
     stage: Stage,
-    parts: { readonly world: World; readonly relay: RelayProcess; readonly members: TestNode[] },
+    parts: {
+      readonly world: World
+      readonly relay: RelayProcess
+      readonly members: TestNode[]
+      readonly first: CpuGroup
+    },
   ) {
     this.stage = stage
     this.world = parts.world
     this.relay = parts.relay
     this.members = parts.members
+    this.#first = parts.first
   }
 
   /** Members `AA`, `AB` … with a link each, and `HQ` without one. */
@@ -35,13 +44,14 @@ export class Crowd {
       const world = await stage.world([crowdRelay], { members: ["HQ", ...names] })
       const { dir, links } = stage.place(crowdRelay)
       const relay = await RelayProcess.start(dir)
+      const first = await groupCpu([relay.pid, process.pid])
       const members: TestNode[] = []
       for (const name of names) {
         const node = await stage.node(world, name)
         await node.connect(crowdRelay, links)
         members.push(node)
       }
-      return new Crowd(stage, { world, relay, members })
+      return new Crowd(stage, { world, relay, members, first })
     } catch (cause) {
       await stage.end()
       throw cause
@@ -84,6 +94,7 @@ export class Crowd {
 
   async end(): Promise<void> {
     await this.relay.stop()
+    await this.#first.end()
     await this.stage.end()
   }
 }

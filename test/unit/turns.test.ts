@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from "node:timers/promises"
 import { describe, expect, test } from "vitest"
 import {
   type Quotas,
@@ -147,8 +148,36 @@ describe("admission", () => {
     await Promise.all([flash, other])
     expect(order).toStrictEqual(["flash", "other"])
     await move(1_000)
-    await Promise.all(waiting)
-    expect(await beyond).toMatchObject({ code: "busy", retrySeconds: relayLimits.busySecondsMax })
+    const last = (await Promise.all(waiting)).at(-1)
+    expect(await beyond).toMatchObject({ code: "busy" })
+    expect(last).toMatchObject({ code: "busy", retrySeconds: relayLimits.busySecondsMax })
+  })
+
+  test("a flash is taken in hand beside all that is there, and no routine is", async () => {
+    const { clock } = standingClock()
+    const turns = new Turns(clock, () => undefined)
+    filled(turns)
+    const began: string[] = []
+    void turns.run(work("FR"), async () => void began.push("routine"))
+    await turns.run(work("JP", 3), async () => void began.push("flash"))
+    expect(began).toStrictEqual(["flash"])
+  })
+
+  test("who asks again and again is told so less and less often, and still within a second", async () => {
+    const { clock, move } = standingClock()
+    const turns = new Turns(clock, () => undefined)
+    filled(turns)
+    for (let n = 0; n < relayLimits.memberWaitingMax; n++)
+      outcome(turns.run(work("XX"), async () => undefined)).catch(() => undefined)
+    let told = 0
+    for (let n = 0; n < 500; n++)
+      void outcome(turns.run(work("XX"), async () => undefined)).then(() => (told += 1))
+    await move(relayLimits.refusalMs + 10 * relayLimits.refusalMsEach)
+    await immediate()
+    expect(told).toBe(11)
+    await move(1_000)
+    await immediate()
+    expect(told).toBe(500)
   })
 
   test("a quota of the policy is kept by the minute, and says when it is free again", async () => {
