@@ -25,15 +25,19 @@ type Load = {
   readonly busy: number
 }
 
-/** Every member keeps so many submits in flight, and comes again when it is told to. */
+/** Every member keeps so many submits in flight, and comes again when it is told to; over when one has no more. */
 async function load(crowd: Crowd, inFlight: number, ms: number): Promise<Load> {
   const answersMs: number[] = []
   let [taken, busy] = [0, 0]
-  const end = performance.now() + ms
+  const begin = performance.now()
+  let end = begin + ms
   const worker = async (node: TestNode): Promise<void> => {
     let next = crowd.next(node)
     while (performance.now() < end) {
-      if (next === undefined) throw new Error("the traffic has run dry")
+      if (next === undefined) {
+        end = performance.now()
+        return
+      }
       const began = performance.now()
       const retrySeconds = await refusedFor(node, next)
       answersMs.push(performance.now() - began)
@@ -51,7 +55,7 @@ async function load(crowd: Crowd, inFlight: number, ms: number): Promise<Load> {
   await Promise.all(
     crowd.members.flatMap((node) => Array.from({ length: inFlight }, async () => worker(node))),
   )
-  return { perSecond: (1_000 * taken) / ms, answersMs, busy }
+  return { perSecond: (1_000 * taken) / (end - begin), answersMs, busy }
 }
 
 /** Undefined once it is taken; else when to come again. */
