@@ -418,6 +418,7 @@ export async function keepUp(node: NodeCore): Promise<void> {
     await node.chain.publish(link)
     await prekeys.provide(link)
     await node.kemKeys.prefetch(link, clock.now())
+    await node.receipts.useNumbers(link)
   }
   await outbox.sealWaiting()
   if (clock.isConfirmed) {

@@ -77,7 +77,17 @@ export type NewReceipt = {
   readonly recipientNode?: string
 }
 
-type OpenBatch = { readonly relay: string; readonly sinceMs: number; notBeforeMs: number }
+/** A batch that no relay has logged. */
+type OpenBatch = {
+  /** The preferred relay; empty where none is. */
+  readonly relay: string
+  readonly sinceMs: number
+  /** Relays that failed since the last pause for all. */
+  readonly tried: Set<string>
+  /** Relays that refused it for good since their last link. */
+  readonly refusedBy: Set<string>
+  notBeforeMs: number
+}
 
 export type SignedReceipts = {
   readonly root: Uint8Array
@@ -101,7 +111,7 @@ export class ReceiptBook {
   readonly #random: Random
   readonly #log: Log
   readonly #serials = new Serials()
-  /** By name: the preferred relay, since when it waits, and when it may be tried next. */
+  /** By name. */
   readonly #open = new Map<string, OpenBatch>()
   readonly #underWay = new Set<string>()
   /** Message ids whose receipt was batched anew in this run. */
@@ -133,8 +143,17 @@ export class ReceiptBook {
   }
 
   async load(): Promise<void> {
-    for await (const { key, item } of walk(this.#pending))
-      this.#open.set(key, { relay: item, sinceMs: this.#clock.monotonicMs(), notBeforeMs: 0 })
+    for await (const { key, item } of walk(this.#pending)) this.#keepOpen(key, item)
+  }
+
+  #keepOpen(name: string, relay: string): void {
+    this.#open.set(name, {
+      relay,
+      sinceMs: this.#clock.monotonicMs(),
+      tried: new Set(),
+      refusedBy: new Set(),
+      notBeforeMs: 0,
+    })
   }
 
   /** What is open to `to` and was seen by no relay yet; what a person did waits for a link. */
@@ -213,7 +232,7 @@ export class ReceiptBook {
       items,
       changes: [this.#batches.put(name, stored), this.#pending.put(name, relay)],
       committed: () => {
-        this.#open.set(name, { relay, sinceMs: this.#clock.monotonicMs(), notBeforeMs: 0 })
+        this.#keepOpen(name, relay)
         this.pump()
       },
     }
@@ -256,37 +275,69 @@ export class ReceiptBook {
   }
 
   async linkUp(link: RelayLink): Promise<void> {
+    for (const { tried, refusedBy } of this.#open.values()) {
+      tried.delete(link.relay)
+      refusedBy.delete(link.relay)
+    }
+    await this.useNumbers(link)
+    this.pump()
+  }
+
+  /** Sends what has a number in that relay's log and no answer yet, whatever other relays have logged. */
+  async useNumbers(link: RelayLink): Promise<void> {
     const origin = this.#statements.originOf(link.relay)
     for (const { kind, subject } of await this.#statements.openItems(origin))
       if (kind === "receipts") await this.#quietly(toHex(subject), link)
-    this.pump()
   }
 
   /** Sends what is open: through the relay that delivered, after a while through any. */
   pump(): void {
     const now = this.#clock.monotonicMs()
-    for (const [name, { relay, sinceMs, notBeforeMs }] of this.#open) {
-      if (this.#underWay.has(name) || notBeforeMs > now) continue
-      const preferred = this.#links.get(relay)
-      const patience = sinceMs + nodeLimits.receiptPatienceMs - now
-      const link = preferred ?? (relay === "" || patience <= 0 ? this.#links.first() : undefined)
+    for (const [name, batch] of this.#open) {
+      if (this.#underWay.has(name) || batch.notBeforeMs > now) continue
+      const link = this.#nextLink(batch, now)
       if (link !== undefined) void this.#quietly(name, link)
-      else if (patience > 0) this.#clock.after(patience, () => this.pump())
     }
   }
 
+  /** One relay after another: none can hold back or end what this node says. */
+  #nextLink({ relay, sinceMs, tried, refusedBy }: OpenBatch, now: number): RelayLink | undefined {
+    const preferred = this.#links.get(relay)
+    const except = new Set([...tried, ...refusedBy])
+    if (relay !== "" && !except.has(relay)) {
+      if (preferred !== undefined) return preferred
+      const patience = sinceMs + nodeLimits.receiptPatienceMs - now
+      if (patience > 0) this.#clock.after(patience, () => this.pump())
+      if (patience > 0) return undefined
+    }
+    const next = this.#links.first(except)
+    if (next !== undefined || tried.size === 0) return next
+    tried.clear()
+    return this.#links.first(refusedBy)
+  }
+
   async #quietly(name: string, link: RelayLink): Promise<void> {
+    let isRefused = false
     this.#underWay.add(name)
     try {
       await this.#serials.run(name, () => this.#send(name, link))
     } catch (cause) {
       if (!(cause instanceof ChappeError)) throw cause
       this.#log.info("receipts-failed", { root: name, relay: link.relay, code: cause.code })
-      const open = this.#open.get(name)
-      if (open !== undefined) open.notBeforeMs = this.#clock.monotonicMs() + nodeLimits.retryMs
+      isRefused = cause instanceof Refused && cause.isFinal
+      if (!isRefused) this.#pause(name, link)
     } finally {
       this.#underWay.delete(name)
     }
+    // The next relay need not wait for what this one has decided.
+    if (isRefused) this.pump()
+  }
+
+  #pause(name: string, link: RelayLink): void {
+    const open = this.#open.get(name)
+    if (open === undefined) return
+    open.tried.add(link.relay)
+    open.notBeforeMs = this.#clock.monotonicMs() + nodeLimits.retryMs
   }
 
   async #send(name: string, link: RelayLink): Promise<void> {
@@ -303,7 +354,8 @@ export class ReceiptBook {
       const answer = await ask(link, linkLanes.immediate, request, "accepted")
       await this.#logged(name, batch, made, answer.acceptance)
     } catch (cause) {
-      if (cause instanceof Refused && cause.isFinal) await this.#dropped(name, made, batch, cause)
+      if (cause instanceof Refused && cause.isFinal)
+        await this.#refused(name, made, batch, link.relay)
       throw cause
     }
   }
@@ -344,18 +396,21 @@ export class ReceiptBook {
     this.#open.delete(name)
   }
 
-  async #dropped(
+  /** The number at this relay is used up. The batch goes to the others: it ends when all have refused it. */
+  async #refused(
     name: string,
     made: StoredStatement,
     batch: BookBatch,
-    refusal: Refused,
+    relay: string,
   ): Promise<void> {
-    this.#log.warn("receipts-refused", { root: name, code: refusal.code })
+    const refusedBy = this.#open.get(name)?.refusedBy.add(relay) ?? new Set()
+    const isOver = this.#directory.activeRelays().every((one) => refusedBy.has(one))
+    if (isOver) this.#log.warn("receipts-refused", { root: name })
     await this.#records.commit([
       ...this.#statements.answered(made, batch.root, null),
-      this.#pending.remove(name),
+      ...(isOver ? [this.#pending.remove(name)] : []),
     ])
-    this.#open.delete(name)
+    if (isOver) this.#open.delete(name)
   }
 
   /** Sealed once for a log, so that sending again sends the same bytes. */
