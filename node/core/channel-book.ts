@@ -10,6 +10,7 @@ import {
   channelIn,
   newChannel,
   openSpans,
+  passedOver,
   settled,
 } from "./channel.ts"
 import {
@@ -73,9 +74,18 @@ export class ChannelBook {
 
   // ---- Held messages
 
-  /** The numbers that are held. */
+  /** The numbers that are held; those that were put back come last. */
   heldNumbers(channel: string): readonly number[] {
     return [...(this.#heldPlaces.get(channel)?.keys() ?? [])]
+  }
+
+  /** Of what is held, this one is looked at last from now on. */
+  putBack(channel: string, seq: number): void {
+    const places = this.#heldPlaces.get(channel)
+    const place = places?.get(seq)
+    if (places === undefined || place === undefined) return
+    places.delete(seq)
+    places.set(seq, place)
   }
 
   isHeld(channel: string, seq: number): boolean {
@@ -87,10 +97,10 @@ export class ChannelBook {
     return this.#heldPlaces.get(channel)?.get(seq)?.id
   }
 
-  /** Since when the channel holds mail. */
-  oldestHeldAt(channel: string): number {
-    const places = [...(this.#heldPlaces.get(channel)?.values() ?? [])]
-    return Math.min(...places.map(({ heldAt }) => heldAt))
+  /** Since when the channel holds mail above this number; Infinity where it holds none. */
+  oldestHeldAt(channel: string, last: number): number {
+    const places = [...(this.#heldPlaces.get(channel) ?? [])].filter(([seq]) => seq > last)
+    return Math.min(...places.map(([, { heldAt }]) => heldAt))
   }
 
   /** Messages and tombstones that wait for their turn. */
@@ -110,7 +120,7 @@ export class ChannelBook {
   /** What was held cannot be taken in any more. */
   async drop(channel: string, seq: number): Promise<void> {
     await this.#records.commit([this.#held.remove(placeKey(channel, seq))])
-    this.forget(channel, seq)
+    removeFrom(this.#heldPlaces, channel, seq)
   }
 
   /** What waited at this place has had its turn, and its commit is done. */
@@ -171,6 +181,21 @@ export class ChannelBook {
     return after
   }
 
+  /**
+   * The numbers before `seq` have had their turn: those whose tombstone is here are settled by it, the others
+   * are missing. A message that is held for one of them is still taken when it can be.
+   */
+  async passOver(channel: string, state: ChannelIn, seq: number): Promise<ChannelIn> {
+    const buried = this.graves(channel).filter((one) => one < seq)
+    const after = passedOver(state, seq, buried)
+    await this.#records.commit([
+      this.#channels.put(channel, after),
+      ...buried.map((one) => this.#ahead.remove(placeKey(channel, one))),
+    ])
+    for (const one of buried) removeFrom(this.#graves, channel, one)
+    return after
+  }
+
   /** A tombstone that does not fit its place: its number stays open. */
   async exhume(channel: string, seq: number): Promise<void> {
     const key = placeKey(channel, seq)
@@ -180,8 +205,7 @@ export class ChannelBook {
 
   /** Numbers that are neither here nor settled. */
   async missing(channel: string): Promise<readonly Span[]> {
-    const here = [...this.heldNumbers(channel), ...this.graves(channel)]
-    return openSpans(await this.state(channel), here)
+    return openSpans(await this.state(channel), this.heldNumbers(channel), this.graves(channel))
   }
 
   #rememberHeld(channel: string, seq: number, { messageId, heldAt }: HeldDelivery): void {

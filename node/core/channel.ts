@@ -80,6 +80,10 @@ export function settled(channel: ChannelIn, place: Place, id: Uint8Array): Chann
   return { ...channel, missing: missing.slice(-missingMax) }
 }
 
+function withoutAll(spans: readonly Span[], numbers: readonly number[]): readonly Span[] {
+  return numbers.reduce((left, seq) => left.flatMap((one) => without(one, seq)), spans)
+}
+
 function without(one: Span, seq: number): readonly Span[] {
   if (seq < one.first || one.last < seq) return [one]
   const parts = [
@@ -89,18 +93,34 @@ function without(one: Span, seq: number): readonly Span[] {
   return parts.filter(({ first, last }) => first <= last)
 }
 
-/** The channel after everything before `seq` was given up. */
-export function passedOver(channel: ChannelIn, seq: number): ChannelIn {
+/** The channel after everything before `seq` was given up, but for the numbers that are `buried`. */
+export function passedOver(
+  channel: ChannelIn,
+  seq: number,
+  buried: readonly number[] = [],
+): ChannelIn {
   const gap = { first: channel.last + 1, last: seq - 1 }
-  const missing = [...channel.missing, gap].slice(-missingMax)
+  const missing = [...channel.missing, ...withoutAll([gap], buried)].slice(-missingMax)
   return { last: seq - 1, lastId: null, missing }
 }
 
-/** The numbers that are neither settled nor among `here`, which wait for their turn. */
-export function openSpans(channel: ChannelIn, here: readonly number[]): readonly Span[] {
-  const spans = [...channel.missing]
+/** Whether what comes next is shown without the message before it. */
+export function isAfterGap({ lastId, missing }: ChannelIn): boolean {
+  return lastId === null && missing.length > 0
+}
+
+/**
+ * The numbers that are neither settled nor here. `held`: messages that are here; `buried`: numbers ahead
+ * whose tombstone is here.
+ */
+export function openSpans(
+  channel: ChannelIn,
+  held: readonly number[],
+  buried: readonly number[],
+): readonly Span[] {
+  const spans = [...withoutAll(channel.missing, held)]
   let next = channel.last + 1
-  for (const seq of here.toSorted((a, b) => a - b)) {
+  for (const seq of [...held, ...buried].toSorted((a, b) => a - b)) {
     if (seq > next) spans.push({ first: next, last: seq - 1 })
     next = Math.max(next, seq + 1)
   }

@@ -17,7 +17,7 @@ import { equalBytes, toHex } from "../../protocol/bytes.ts"
 import { uint } from "../../protocol/codec.ts"
 import type { DeliveryPolicy } from "../../protocol/delivery-policy.ts"
 import type { Directory } from "../../protocol/directory.ts"
-import { precedences } from "../../protocol/envelope.ts"
+import { decodeHeader, precedences } from "../../protocol/envelope.ts"
 import { ChappeError, type ErrorCode } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts"
@@ -26,7 +26,13 @@ import { nodeLimits } from "../limits.ts"
 import type { Alarms } from "./alarms.ts"
 import type { BodyRequests } from "./body-requests.ts"
 import type { BodyTransfer } from "./body-transfer.ts"
-import { type ChannelIn, channelKey, judgePlace, passedOver } from "./channel.ts"
+import {
+  type ChannelIn,
+  type ChannelVerdict,
+  channelKey,
+  isAfterGap,
+  judgePlace,
+} from "./channel.ts"
 import { ChannelBook } from "./channel-book.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
 import type { Gap, Gaps } from "./gaps.ts"
@@ -80,6 +86,9 @@ type Incoming = {
   readonly now: number
   readonly marks: readonly string[]
 }
+
+/** What became of a held message. `stuck`: this node can take in nothing now, whatever it is. */
+type HeldFate = "taken" | "dropped" | "waits" | "stuck"
 
 /** Marks that a reader must see. */
 export const inboxMarks = {
@@ -202,7 +211,7 @@ export class Inbox {
       if (!(cause instanceof ChappeError)) throw cause
       if (cause.code === "storage" || cause.code === "disk-full") throw cause
       this.#log.info("delivery-refused", { relay: link.relay, code: cause.code })
-      const isPostponed = cause instanceof Postponed || cause.code === "key-expired"
+      const isPostponed = cause instanceof Postponed || isStuck(cause)
       return {
         kind: "refused",
         code: cause.code,
@@ -225,7 +234,7 @@ export class Inbox {
     const channel = channelKey(core.senderNode, verified.leaf.incarnation, core.precedence)
     return await this.#serials.run(channel, async () => {
       if (await this.#isAnswered(parsed.messageId, link.relay)) return { kind: "taken" }
-      const incoming = { verified, relay: link.relay, now, marks: [] }
+      const incoming = { verified, relay: link.relay, now }
       const answer = await this.#judgePlace(channel, incoming, message.attachments)
       await this.#noteGaps(channel)
       return answer
@@ -303,32 +312,46 @@ export class Inbox {
   /** 9 */
   async #judgePlace(
     channel: string,
-    incoming: Incoming,
+    incoming: Omit<Incoming, "marks">,
     attachments: readonly AttachmentRef[],
   ): Promise<DeliveryAnswer> {
-    const { verified } = incoming
     const state = await this.#book.state(channel)
-    const verdict = judgePlace(state, verified.leaf)
-    switch (verdict.kind) {
-      case "next":
-        await this.#open(channel, state, incoming)
-        await this.#releaseNext(channel)
-        return { kind: "taken" }
-      case "late":
-        await this.#open(channel, state, { ...incoming, marks: [inboxMarks.late] })
-        return { kind: "taken" }
-      case "hold":
-        return await this.#hold(channel, incoming, attachments)
-      case "fork": {
-        const { channelSeq } = verified.leaf
-        const stone = await this.#book.tombstone(channel, channelSeq)
-        // Its tombstone was wrong, or early: a message that does come is never hidden by one.
-        if (stone === undefined || !equalBytes(stone.messageId, verified.messageId))
-          return await this.#forked(channel, channelSeq, verified.bytes.header)
-        await this.#open(channel, state, { ...incoming, marks: [inboxMarks.late] })
-        return { kind: "taken" }
-      }
-    }
+    const verdict = await this.#verdictOn(channel, state, incoming.verified)
+    if (verdict === "hold") return await this.#hold(channel, incoming, attachments)
+    await this.#takeIn(channel, state, { ...incoming, verdict })
+    if (verdict === "next") await this.#releaseNext(channel)
+    return { kind: "taken" }
+  }
+
+  async #verdictOn(
+    channel: string,
+    state: ChannelIn,
+    { leaf, messageId }: VerifiedDelivery,
+  ): Promise<ChannelVerdict["kind"]> {
+    const { channelSeq } = leaf
+    const held = this.#book.heldId(channel, channelSeq)
+    if (held !== undefined && held !== toHex(messageId)) return "fork"
+    const verdict = judgePlace(state, leaf).kind
+    if (verdict !== "fork" || channelSeq > state.last) return verdict
+    const stone = await this.#book.tombstone(channel, channelSeq)
+    // Its tombstone was wrong, or early: a message that does come is never hidden by one.
+    return stone !== undefined && equalBytes(stone.messageId, messageId) ? "late" : "fork"
+  }
+
+  /** Refused: `channel-fork`, and as `#open`. */
+  async #takeIn(
+    channel: string,
+    state: ChannelIn,
+    {
+      verdict,
+      ...incoming
+    }: Omit<Incoming, "marks"> & { readonly verdict: "next" | "late" | "fork" },
+  ): Promise<void> {
+    const { bytes, leaf } = incoming.verified
+    if (verdict === "fork") return await this.#forked(channel, leaf.channelSeq, bytes.header)
+    const isLate = verdict === "late"
+    const marks = isLate ? [inboxMarks.late] : isAfterGap(state) ? [inboxMarks.earlierMissing] : []
+    await this.#open(channel, state, { ...incoming, marks })
   }
 
   async #forked(channel: string, seq: number, header: Uint8Array): Promise<never> {
@@ -342,15 +365,11 @@ export class Inbox {
 
   async #hold(
     channel: string,
-    { verified, relay, now }: Incoming,
+    { verified, relay, now }: Omit<Incoming, "marks">,
     attachments: readonly AttachmentRef[],
   ): Promise<DeliveryAnswer> {
     const { channelSeq } = verified.leaf
-    const same = this.#book.heldId(channel, channelSeq)
-    if (same !== undefined) {
-      if (same === toHex(verified.messageId)) return { kind: "taken" }
-      return await this.#forked(channel, verified.leaf.channelSeq, verified.bytes.header)
-    }
+    if (this.#book.isHeld(channel, channelSeq)) return { kind: "taken" }
     if (this.#book.waitingCount(channel) >= limits.channelHoldMax) throw new Postponed("busy", 30)
     const { header, auth, leaf, path, acceptance, body } = verified.bytes
     const { messageId } = verified
@@ -375,38 +394,53 @@ export class Inbox {
     while (this.#book.waitingCount(channel) > 0) {
       const state = await this.#book.state(channel)
       const next = state.last + 1
-      if (await this.#releaseHeld(channel, state, next)) continue
-      if (this.#book.isHeld(channel, next) || !this.#book.hasGrave(channel, next)) return
+      if (this.#book.isHeld(channel, next)) {
+        const fate = await this.#releaseHeld(channel, state, next)
+        if (fate === "taken") continue
+        if (fate !== "dropped") return
+      }
+      if (!this.#book.hasGrave(channel, next)) return
       await this.#releaseGrave(channel, state, next)
     }
   }
 
-  async #releaseHeld(
-    channel: string,
-    state: ChannelIn,
-    seq: number,
-    marks: readonly string[] = [],
-    isOverdue = false,
-  ): Promise<boolean> {
-    if (!this.#book.isHeld(channel, seq)) return false
+  async #releaseHeld(channel: string, state: ChannelIn, seq: number): Promise<HeldFate> {
     const held = await this.#book.held(channel, seq)
     if (held === undefined) throw new ChappeError("tampered", `${channel}: held ${seq} is missing`)
     const now = held.heldAt
     const facts = { me: this.#me, now, directory: this.#directory, batches: this.#batches }
     try {
       const verified = verifyDelivery(parseDelivery(held), facts)
-      if (judgePlace(state, verified.leaf).kind !== "next")
-        await this.#forked(channel, seq, verified.bytes.header)
-      await this.#open(channel, state, { verified, relay: held.relay, now, marks })
+      const verdict = await this.#verdictOn(channel, state, verified)
+      if (verdict === "hold") throw new RangeError(`${channel}: ${seq} is released out of its turn`)
+      await this.#takeIn(channel, state, { verified, relay: held.relay, now, verdict })
+      return "taken"
     } catch (cause) {
       if (!(cause instanceof ChappeError) || !isDropped(cause)) throw cause
-      // In its turn it may wait; after the deadline it must not hold up what stands behind it.
-      if (cause instanceof Postponed && !isOverdue) return false
+      if (isStuck(cause)) return "stuck"
+      // Its relay has been told that it is here and does not bring it again.
+      if (cause instanceof Postponed && !this.#hasExpired(held, cause)) return "waits"
       // What can no longer be taken in is a missing number: it is asked for, and judged anew.
       await this.#book.drop(channel, seq)
-      return false
+      return "dropped"
     }
-    return true
+  }
+
+  /** An attachment that did not come in the message's lifetime is kept by nobody any more. */
+  #hasExpired({ header }: HeldDelivery, { code }: Postponed): boolean {
+    return code === "attachments-missing" && this.#clock.now() > decodeHeader(header).core.expires
+  }
+
+  /** Takes in what was passed over although it was here. What still cannot be lets the others pass. */
+  async #releaseLate(channel: string): Promise<void> {
+    for (;;) {
+      const state = await this.#book.state(channel)
+      const seq = this.#book.heldNumbers(channel).find((one) => one <= state.last)
+      if (seq === undefined) return
+      const fate = await this.#releaseHeld(channel, state, seq)
+      if (fate === "stuck") return
+      if (fate === "waits") return this.#book.putBack(channel, seq)
+    }
   }
 
   // ---- Tombstones
@@ -497,44 +531,42 @@ export class Inbox {
   async tick(): Promise<void> {
     if (this.#clock.isOff) return
     for (const channel of this.#book.channelsThatHold()) {
-      // What a crash or a lost link kept from its turn.
-      await this.#serials.run(channel, () => this.#releaseNext(channel))
-      if (this.#isOverdue(channel)) await this.#giveUpGap(channel)
-      await this.#serials.run(channel, () => this.#noteGaps(channel))
+      await this.#serials.run(channel, () => this.#goOn(channel))
     }
     await this.#gaps.ask()
   }
 
+  async #goOn(channel: string): Promise<void> {
+    // What a crash or a lost link kept from its turn.
+    await this.#releaseNext(channel)
+    const state = await this.#book.state(channel)
+    if (this.#isOverdue(channel, state)) await this.#giveUpGap(channel, state)
+    await this.#releaseLate(channel)
+    await this.#gaps.see(channel, await this.#book.missing(channel))
+  }
+
   /** Whether what is held has waited for its lane's deadline, or its sender's node was replaced. */
-  #isOverdue(channel: string): boolean {
-    if (this.#book.heldNumbers(channel).length === 0) return false
+  #isOverdue(channel: string, { last }: ChannelIn): boolean {
+    const heldAt = this.#book.oldestHeldAt(channel, last)
+    if (!Number.isFinite(heldAt)) return false
     const [sender = "", incarnation = "", lane = ""] = channel.split("/")
     const precedence = precedences[Number(lane)] ?? "routine"
-    const deadline = this.#book.oldestHeldAt(channel) + this.#policy().deadlineSeconds[precedence]
+    const deadline = heldAt + this.#policy().deadlineSeconds[precedence]
     return (
       this.#clock.now() > deadline ||
       this.#directory.currentIncarnation(sender) > Number(incarnation)
     )
   }
 
-  async #giveUpGap(channel: string): Promise<void> {
-    await this.#serials.run(channel, async () => {
-      const seq = Math.min(...this.#book.heldNumbers(channel))
-      if (!Number.isFinite(seq)) return
-      const state = await this.#book.state(channel)
-      const isGap = seq > state.last + 1
-      const given = isGap ? passedOver(state, seq) : state
-      await this.#releaseHeld(channel, given, seq, isGap ? [inboxMarks.earlierMissing] : [], true)
-      await this.#releasePassedGraves(channel)
-      await this.#releaseNext(channel)
-    })
-  }
-
-  /** Numbers that were passed over and whose tombstones are here are not missing. */
-  async #releasePassedGraves(channel: string): Promise<void> {
-    const { last } = await this.#book.state(channel)
-    for (const seq of this.#book.graves(channel).filter((one) => one <= last))
-      await this.#releaseGrave(channel, await this.#book.state(channel), seq)
+  async #giveUpGap(channel: string, before: ChannelIn): Promise<void> {
+    const { last } = before
+    const seq = Math.min(...this.#book.heldNumbers(channel).filter((one) => one > last))
+    const isGap = seq > last + 1
+    const state = isGap ? await this.#book.passOver(channel, before, seq) : before
+    const fate = await this.#releaseHeld(channel, state, seq)
+    // It must not hold up what stands behind it.
+    if (fate === "waits") await this.#book.passOver(channel, state, seq + 1)
+    await this.#releaseNext(channel)
   }
 
   /** A link came up: what is missing may be had through it. */
@@ -766,6 +798,11 @@ export class Inbox {
     await this.#records.commit(signed.changes)
     signed.committed()
   }
+}
+
+/** This node's own lack: it says nothing about any message. */
+function isStuck({ code }: ChappeError): boolean {
+  return code === "key-expired"
 }
 
 function isDropped({ code }: ChappeError): boolean {
