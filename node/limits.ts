@@ -62,6 +62,8 @@ export const nodeLimits = {
   reconnectMsMax: 4_000, // a healed network delivers within 10 s; 200 nodes at a dead relay are 70 tries a second
   connectMs: 10_000, // TCP, TLS and WebSocket on the worst path
   tickMs: 250, // how often a link looks for pings and silence
+  answerMsMax: 60_000, // a relay that answers pings and no requests; a commit on a slow disk takes 10 s
+  slowestLinkBytesPerMs: 8, // what is queued before a request leaves first: a quarter of 256 kbit/s
   socketBufferBytesMax: 1_048_576, // a peer that does not read is ended
   httpsAnswerBytesMax: 33_554_432,
   httpsTimeoutMs: 10_000,

@@ -1,19 +1,32 @@
 // Asking a relay and getting the one kind of answer that fits.
 
 import type { LinkLane } from "../../protocol/frames.ts"
-import { ChappeError, isErrorCode } from "../../protocol/errors.ts"
+import { ChappeError, type ErrorCode, isErrorCode } from "../../protocol/errors.ts"
 import type { LinkMessage, LinkMessageName } from "../../protocol/link-messages.ts"
 import type { LinkRequest, RelayLink } from "./ports.ts"
 
-/** The relay said no. `isFinal`: the same bytes will never be taken. */
+/** What these say of the relay's own disk and keys is not to be taken for ours, and will pass. */
+const itsOwnTroubles: readonly ErrorCode[] = [
+  "storage",
+  "disk-full",
+  "damaged",
+  "tampered",
+  "key-expired",
+  "internal",
+]
+
+/**
+ * The relay said no. `isFinal`: the same bytes will never be taken. A code that we do not know, or that
+ * tells of the relay's own trouble, is `busy`.
+ */
 export class Refused extends ChappeError {
   readonly isFinal: boolean
   readonly retrySeconds: number
 
   constructor(relay: string, answer: LinkMessage<"refused">) {
-    const code = isErrorCode(answer.code) ? answer.code : "busy"
-    super(code, `${relay} refuses with ${answer.code}`)
-    this.isFinal = answer.final
+    const isAboutUs = isErrorCode(answer.code) && !itsOwnTroubles.includes(answer.code)
+    super(isAboutUs ? answer.code : "busy", `${relay} refuses with ${answer.code}`)
+    this.isFinal = answer.final && isAboutUs
     this.retrySeconds = answer.retrySeconds
   }
 }

@@ -2,7 +2,6 @@
 // the next with the same bytes, when an answer or a receipt is late or the link breaks. A relay that lost
 // its disk is refilled from here. docs/PROTOCOL.md, "Delivery".
 
-import { openAcceptance } from "../../keys/accepted-entry.ts"
 import { fromHex, toHex } from "../../protocol/bytes.ts"
 import type { DeliveryPolicy } from "../../protocol/delivery-policy.ts"
 import type { Directory } from "../../protocol/directory.ts"
@@ -27,7 +26,13 @@ const nothing = (): void => undefined
 type Attempt = {
   /** Relays that were tried since the last pause. */
   readonly tried: Set<string>
-  /** Submits that have not come back. */
+  /** Relays that have it in hand and have not answered. */
+  readonly asked: Set<string>
+  /** Relays that will never take it. */
+  readonly refused: Set<string>
+  /** By relay: when it wants to be asked again. */
+  readonly notBefore: Map<string, number>
+  /** Submits that are not late. */
   underWay: number
   notBeforeMs: number
 }
@@ -90,7 +95,10 @@ export class Dispatcher {
 
   /** A link is up: first what has a number in that relay's log, then whatever waits. */
   async linkUp(link: RelayLink): Promise<void> {
-    for (const attempt of this.#attempts.values()) attempt.tried.delete(link.relay)
+    for (const attempt of this.#attempts.values()) {
+      attempt.tried.delete(link.relay)
+      attempt.notBeforeMs = 0
+    }
     const origin = this.#statements.originOf(link.relay)
     for (const { kind, subject } of await this.#statements.openItems(origin))
       if (kind === "envelope") await this.#submitQuietly(link, subject)
@@ -132,6 +140,8 @@ export class Dispatcher {
     const inCustody = this.#outbox.active().filter(({ custodians }) => custodians.length > 0)
     for (const name of this.#repetitions.keys())
       if (!this.#outbox.isInCustody(fromHex(name))) this.#repetitions.delete(name)
+    for (const [name, { asked }] of this.#attempts)
+      if (asked.size === 0 && !this.#outbox.isActive(fromHex(name))) this.#attempts.delete(name)
     for (const lane of lanes.toReversed())
       this.#start(
         lane,
@@ -144,16 +154,11 @@ export class Dispatcher {
     for (const envelope of envelopes)
       for (;;) {
         if (!this.#hasRoom(lane)) return
-        const attempt = this.#attemptOf(envelope)
+        const attempt = this.#attemptOf(envelope.messageId)
         if (attempt.notBeforeMs > this.#clock.monotonicMs()) break
         if (envelope.custodians.length + attempt.underWay >= this.#copies(envelope)) break
         const link = this.#nextLink(envelope, attempt)
-        if (link === undefined) {
-          const isUnused = attempt.underWay === 0 && attempt.tried.size === 0
-          if (isUnused && attempt.notBeforeMs === 0)
-            this.#attempts.delete(toHex(envelope.messageId))
-          break
-        }
+        if (link === undefined) break
         void this.#run(envelope, attempt, link)
       }
   }
@@ -192,7 +197,8 @@ export class Dispatcher {
 
   #repeat(envelope: ActiveEnvelope): void {
     const { lane, messageId } = envelope
-    const links = this.#links.inOrder()
+    const unusable = this.#unusable(this.#attemptOf(messageId))
+    const links = this.#links.inOrder().filter(({ relay }) => !unusable.has(relay))
     const repetition = this.#repetitions.get(toHex(messageId)) ?? { rounds: 0, nextMs: 0 }
     const link = links[repetition.rounds % links.length]
     if (link === undefined || !this.#hasRoom(lane)) return
@@ -203,21 +209,29 @@ export class Dispatcher {
     const nextMs = this.#clock.monotonicMs() + waitMs
     this.#repetitions.set(toHex(messageId), { rounds, nextMs })
     this.#log.info("hand-again", { id: toHex(messageId), relay: link.relay, rounds })
-    void this.#run(envelope, this.#attemptOf(envelope), link)
+    void this.#run(envelope, this.#attemptOf(messageId), link)
   }
 
-  #attemptOf({ messageId }: ActiveEnvelope): Attempt {
+  #attemptOf(messageId: Uint8Array): Attempt {
     const name = toHex(messageId)
     let attempt = this.#attempts.get(name)
     if (attempt === undefined) {
-      attempt = { tried: new Set(), underWay: 0, notBeforeMs: 0 }
+      attempt = {
+        tried: new Set(),
+        asked: new Set(),
+        refused: new Set(),
+        notBefore: new Map(),
+        underWay: 0,
+        notBeforeMs: 0,
+      }
       this.#attempts.set(name, attempt)
     }
     return attempt
   }
 
   #nextLink({ custodians }: ActiveEnvelope, attempt: Attempt): RelayLink | undefined {
-    const next = this.#links.first(new Set([...attempt.tried, ...custodians]))
+    const unusable = this.#unusable(attempt)
+    const next = this.#links.first(new Set([...attempt.tried, ...custodians, ...unusable]))
     if (next === undefined && attempt.tried.size > 0 && attempt.underWay === 0) {
       // All were tried: again from the first, but not at once.
       attempt.tried.clear()
@@ -227,17 +241,23 @@ export class Dispatcher {
     return next
   }
 
+  /** Relays that have it in hand, will never take it, or want to be asked later. */
+  #unusable({ asked, refused, notBefore }: Attempt): ReadonlySet<string> {
+    const nowMs = this.#clock.monotonicMs()
+    const later = [...notBefore].flatMap(([relay, ms]) => (ms > nowMs ? [relay] : []))
+    return new Set([...asked, ...refused, ...later])
+  }
+
   async #run(envelope: ActiveEnvelope, attempt: Attempt, link: RelayLink): Promise<void> {
     const { lane } = envelope
     attempt.underWay += 1
     this.#underWay.set(lane, (this.#underWay.get(lane) ?? 0) + 1)
     attempt.tried.add(link.relay)
+    const submitted = this.#submit(link, envelope.messageId).catch((cause: unknown) =>
+      this.#failed(envelope, attempt, link, cause),
+    )
     try {
-      const submitted = this.#submit(link, envelope.messageId)
-      const inTime = await this.#inTime(submitted, envelope)
-      if (inTime && attempt.underWay === 1) this.#attempts.delete(toHex(envelope.messageId))
-    } catch (cause) {
-      this.#failed(envelope, attempt, link, cause)
+      await this.#inTime(submitted, envelope)
     } finally {
       attempt.underWay -= 1
       this.#underWay.set(lane, (this.#underWay.get(lane) ?? 1) - 1)
@@ -245,18 +265,16 @@ export class Dispatcher {
     }
   }
 
-  /** False when no answer comes in time; the answer still counts when it comes. */
-  async #inTime(submitted: Promise<void>, envelope: ActiveEnvelope): Promise<boolean> {
+  /** Resolves when no answer comes in time too; the answer still counts when it comes. */
+  async #inTime(submitted: Promise<void>, envelope: ActiveEnvelope): Promise<void> {
     const item = await this.#outbox.byNumber(envelope.number)
     // A relay that is taking attachments in is not late.
-    if (item !== undefined && item.attachments.length > 0) return await submitted.then(() => true)
+    if (item !== undefined && item.attachments.length > 0) return await submitted
     let cancel = nothing
-    const late = new Promise<boolean>((resolve) => {
-      cancel = this.#clock.after(nodeLimits.answerPatienceMs, () => resolve(false))
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#clock.after(nodeLimits.answerPatienceMs, resolve)
     })
-    const done = submitted.then(() => true)
-    done.catch(() => undefined)
-    return await Promise.race([done, late]).finally(cancel)
+    await Promise.race([submitted, late]).finally(cancel)
   }
 
   #failed(envelope: ActiveEnvelope, attempt: Attempt, link: RelayLink, cause: unknown): void {
@@ -264,13 +282,14 @@ export class Dispatcher {
     const id = toHex(envelope.messageId)
     this.#log.info("submit-failed", { id, relay: link.relay, code: cause.code })
     if (!(cause instanceof Refused) || cause.isFinal || cause.retrySeconds === 0) return
-    if (this.#links.first(attempt.tried) !== undefined) return
-    attempt.notBeforeMs = this.#clock.monotonicMs() + cause.retrySeconds * 1_000
+    attempt.notBefore.set(link.relay, this.#clock.monotonicMs() + cause.retrySeconds * 1_000)
     this.#clock.after(cause.retrySeconds * 1_000, () => this.pump())
   }
 
   /** Sends again what must reach this relay, whatever became of it elsewhere. */
   async #submitQuietly(link: RelayLink, messageId: Uint8Array): Promise<void> {
+    const attempt = this.#attempts.get(toHex(messageId))
+    if (attempt !== undefined && this.#unusable(attempt).has(link.relay)) return
     try {
       await this.#submit(link, messageId)
     } catch (cause) {
@@ -290,6 +309,16 @@ export class Dispatcher {
   }
 
   async #submit(link: RelayLink, messageId: Uint8Array): Promise<void> {
+    const { asked } = this.#attemptOf(messageId)
+    asked.add(link.relay)
+    try {
+      await this.#handOver(link, messageId)
+    } finally {
+      asked.delete(link.relay)
+    }
+  }
+
+  async #handOver(link: RelayLink, messageId: Uint8Array): Promise<void> {
     const envelope = await this.#outbox.envelope(messageId)
     const item = await this.#outbox.ofEnvelope(messageId)
     if (envelope === undefined || item === undefined) return
@@ -340,7 +369,7 @@ export class Dispatcher {
     } as const
     try {
       const answer = await ask(link, linkLaneOf(item.lane), request, "accepted")
-      const accepted = openAcceptance(this.#directory, answer.acceptance, messageId)
+      const accepted = this.#statements.opened(made, messageId, answer.acceptance)
       const leaf = answer.acceptance.entry
       await this.#outbox.inCustody(messageId, link.relay, accepted.entry.time, [
         ...this.#statements.answered(made, messageId, answer.acceptance),
@@ -357,8 +386,8 @@ export class Dispatcher {
   }
 
   /**
-   * The number at this relay is used up. The message itself is refused only when no relay keeps it and
-   * none is left to ask: one relay alone must not be able to end it.
+   * The number at this relay is used up. The message itself is refused only when every relay of the network
+   * has refused it for good: one relay alone must not be able to end it, whether others are slow or away.
    */
   async #refusedForGood(
     link: RelayLink,
@@ -369,10 +398,10 @@ export class Dispatcher {
   ): Promise<void> {
     const rung = { name: "rejected", at: this.#clock.now(), reason: refusal.code } as const
     let changes = this.#statements.answered(made, messageId, null)
-    const tried = this.#attempts.get(toHex(messageId))?.tried ?? []
-    const next = this.#links.first(new Set([...tried, link.relay]))
-    if (next !== undefined || this.#outbox.isInCustody(messageId))
-      return await this.#records.commit(changes)
+    const { refused } = this.#attemptOf(messageId)
+    refused.add(link.relay)
+    const isEnded = this.#directory.activeRelays().every((relay) => refused.has(relay))
+    if (!isEnded || this.#outbox.isInCustody(messageId)) return await this.#records.commit(changes)
     for (const { member } of item.recipients) {
       await this.#outbox.reached(messageId, member, rung, changes)
       changes = []

@@ -152,6 +152,7 @@ export class Journal {
     const request = { name: "journal", statement: made.statement, head: null } as const
     try {
       const { acceptance } = await ask(link, linkLanes.routine, request, "accepted")
+      this.#statements.opened(made, head, acceptance)
       const anchor = { seq, head, origin, index: acceptance.index }
       await this.#records.commit([
         ...this.#statements.answered(made, head, { ...acceptance, salt: made.salt }),

@@ -2,16 +2,17 @@
 // signed and stored in a synced commit of its own when the item is sent, so that queues make no gaps;
 // what has a number goes to that relay for as long as it takes. docs/PROTOCOL.md, "Log statements".
 
-import { logStatementId } from "../../keys/accepted-entry.ts"
+import { type AcceptedEntry, logStatementId, openAcceptance } from "../../keys/accepted-entry.ts"
 import { noBlind, signBatch } from "../../keys/batch-signer.ts"
 import { sha256 } from "../../keys/crypto.ts"
 import { logSalt } from "../../keys/seal-envelope.ts"
 import { encodeAuth } from "../../protocol/batch.ts"
-import { toHex } from "../../protocol/bytes.ts"
+import { equalBytes, toHex } from "../../protocol/bytes.ts"
 import { type Infer, bytes, nullable, oneOf, record, uint } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { commitmentOf } from "../../protocol/entry.ts"
 import { ChappeError } from "../../protocol/errors.ts"
+import { limits } from "../../protocol/limits.ts"
 import { type Acceptance, acceptance, logStatement } from "../../protocol/link-messages.ts"
 import { type Identity, requireSigningKey } from "./identity.ts"
 import type { Change, Random } from "./ports.ts"
@@ -143,6 +144,27 @@ export class LogStatements {
     const items: OpenItem[] = []
     for await (const { item } of walk(this.#open, `${origin}/`)) items.push(item)
     return items
+  }
+
+  /**
+   * What a relay's answer says, once it is known to be about this statement of ours: the promise holds, and
+   * the entry is the statement, in the log that it was for. Refused: `entry`.
+   */
+  opened(made: StoredStatement, subject: Uint8Array, answer: Acceptance): AcceptedEntry {
+    const opened = openAcceptance(this.#directory, { ...answer, salt: made.salt }, subject)
+    const { entry, origin } = opened
+    const { statement, kind } = made
+    const isOurs =
+      origin === statement.origin &&
+      entry.kind === kind &&
+      entry.seq === statement.seq &&
+      equalBytes(entry.keyId, statement.keyId) &&
+      equalBytes(entry.commit, statement.commit)
+    if (!isOurs) throw new ChappeError("entry", "the entry is not what was handed in")
+    // An old answer may be repeated; none is from the future.
+    if (entry.time > this.#now() + limits.futureSecondsMax)
+      throw new ChappeError("entry", "the entry is from the future")
+    return opened
   }
 
   /** The relay answered: with its acceptance, or `null` when it refuses for good. */

@@ -152,6 +152,11 @@ export class Outbox {
     return [...this.#activeById.values()]
   }
 
+  /** Whether some recipient has no receipt for it. */
+  isActive(messageId: Uint8Array): boolean {
+    return this.#activeById.has(toHex(messageId))
+  }
+
   /** Whether a relay has promised to keep it, and a recipient still waits. */
   isInCustody(messageId: Uint8Array): boolean {
     return this.custodiansOf(messageId).length > 0
@@ -424,7 +429,7 @@ export class Outbox {
     return undefined
   }
 
-  /** A relay has the envelope in custody. */
+  /** A relay has the envelope in custody, and logged it `at`. */
   async inCustody(
     messageId: Uint8Array,
     relay: string,
@@ -448,7 +453,8 @@ export class Outbox {
           : {
               ...envelope,
               custodians: [...envelope.custodians, relay],
-              custodyAt: envelope.custodyAt === 0 ? at : envelope.custodyAt,
+              // By our clock: no relay's word puts off what follows a missed deadline.
+              custodyAt: envelope.custodyAt === 0 ? this.#clock.now() : envelope.custodyAt,
             }
       await this.#records.commit([
         ...changes,

@@ -1,7 +1,6 @@
 // This node's receipts: signed in batches of one purpose, kept until a relay has logged them, and sent
 // again after a break. What a person did travels sealed to the sender. docs/PROTOCOL.md, "Receipts".
 
-import { openAcceptance } from "../../keys/accepted-entry.ts"
 import { signBatch } from "../../keys/batch-signer.ts"
 import { sha256 } from "../../keys/crypto.ts"
 import { sealBase } from "../../keys/hpke.ts"
@@ -387,7 +386,7 @@ export class ReceiptBook {
     answer: Acceptance,
   ): Promise<void> {
     const opened = { ...answer, salt: made.salt }
-    openAcceptance(this.#directory, opened, batch.root)
+    this.#statements.opened(made, batch.root, answer)
     await this.#records.commit([
       ...this.#statements.answered(made, batch.root, opened),
       this.#batches.put(name, { ...batch, acceptance: batch.acceptance ?? opened }),

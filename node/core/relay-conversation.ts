@@ -12,9 +12,12 @@ import {
   unknownRequestAnswer,
 } from "../../protocol/link-messages.ts"
 import type { LinkSession } from "../../protocol/link-session.ts"
+import { nodeLimits } from "../limits.ts"
 import type { Clock, LinkRequest, RelayLink } from "./ports.ts"
 
+/** `dueMs`: when even a slow link would have brought the answer. */
 type Waiting = {
+  readonly dueMs: number
   readonly resolve: (answer: LinkMessage) => void
   readonly reject: (error: ChappeError) => void
 }
@@ -64,9 +67,22 @@ export class RelayConversation implements RelayLink {
     const request = this.#requests
     const encoded = encodeLinkMessage({ ...message, request })
     return new Promise((resolve, reject) => {
-      this.#waiting.set(request, { resolve, reject })
+      this.#waiting.set(request, { dueMs: this.#dueMs(encoded.length), resolve, reject })
       this.#send(lane, encoded)
     })
+  }
+
+  /** A relay that is heard, and does not answer what it was asked, is of no use. */
+  isOverdueAt(nowMs: number): boolean {
+    return [...this.#waiting.values()].some(({ dueMs }) => dueMs <= nowMs)
+  }
+
+  #dueMs(length: number): number {
+    const here = [...this.#queued.values()].flat().reduce((sum, one) => sum + one.length, 0)
+    const { queuedBytes, unacknowledgedBytes } = this.#session
+    const before = here + queuedBytes + unacknowledgedBytes
+    const { answerMsMax, slowestLinkBytesPerMs } = nodeLimits
+    return this.#clock.monotonicMs() + answerMsMax + (before + length) / slowestLinkBytesPerMs
   }
 
   end(code: string): void {

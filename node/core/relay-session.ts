@@ -151,6 +151,10 @@ export class RelaySession {
       const now = this.#options.clock.monotonicMs()
       const isStuck = this.#wire.bufferedBytes > nodeLimits.socketBufferBytesMax
       if (this.#isDeadAt(now)) return this.close("link-down")
+      if (this.#link?.isOverdueAt(now) === true) {
+        this.#options.log.warn("answer-overdue", { relay: this.#relay })
+        return this.end("link-down")
+      }
       if (!isStuck) this.#flush()
       this.#tick()
     })

@@ -6,7 +6,12 @@ import { publicKeysOf } from "../../keys/prekey-period.ts"
 import { decodeAuth } from "../../protocol/batch.ts"
 import { concat, emptyBytes, fromUtf8, toHex } from "../../protocol/bytes.ts"
 import { decodeControl, decodeSignedControl } from "../../protocol/control.ts"
-import { type LogEntry, type SignedKind, encodeEntry } from "../../protocol/entry.ts"
+import {
+  type LogEntry,
+  type SignedEntry,
+  type SignedKind,
+  encodeEntry,
+} from "../../protocol/entry.ts"
 import { decodeHeader, decodeLeaf } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { LinkLane } from "../../protocol/frames.ts"
@@ -63,6 +68,8 @@ export class RelayDouble {
   /** What this relay answers instead of doing what it is asked. */
   refuse: (from: string, message: LinkRequest) => LinkRequest | "silence" | undefined = () =>
     undefined
+  /** Bends the log entry that it accepts something with, before it promises it. */
+  bendEntry: (entry: SignedEntry) => SignedEntry = (entry) => entry
   #trafficOrigin: string
   readonly #nodes = new Map<string, { readonly link: DoubleLink; readonly answer: Answerer }>()
   #index = 0
@@ -234,15 +241,17 @@ export class RelayDouble {
     const { origin, promise } = log
     const { commit, keyId, seq, salt } = statement
     const time = this.now()
-    const entry = encodeEntry({
-      kind,
-      time,
-      commit,
-      keyId,
-      seq,
-      directorySize: this.statements.length,
-      auth: decodeAuth(statement.auth),
-    })
+    const entry = encodeEntry(
+      this.bendEntry({
+        kind,
+        time,
+        commit,
+        keyId,
+        seq,
+        directorySize: this.statements.length,
+        auth: decodeAuth(statement.auth),
+      }),
+    )
     const leaves = [leafHash(sha256, entry)]
     const index = this.#index++
     const text = formatPromiseText({

@@ -3,6 +3,9 @@
 import { beforeEach, describe, expect, test } from "vitest"
 import { tick } from "../../node/core/node-core.ts"
 import { overall } from "../../node/core/ladder.ts"
+import type { LinkRequest } from "../../node/core/ports.ts"
+import type { SignedEntry } from "../../protocol/entry.ts"
+import type { ErrorCode } from "../../protocol/errors.ts"
 import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
 import { RelayDouble } from "../kit/relay-double.ts"
 import { World } from "../kit/world.ts"
@@ -171,4 +174,113 @@ describe("a relay that lost its disk", () => {
     await settle()
     expect(submitsOf(home)).toHaveLength(1)
   })
+})
+
+describe("a relay that lies", () => {
+  test.each<readonly [string, (entry: SignedEntry) => SignedEntry]>([
+    ["another number", (entry) => ({ ...entry, seq: entry.seq + 1 })],
+    ["another key", (entry) => ({ ...entry, keyId: new Uint8Array(entry.keyId.length) })],
+    ["another kind", (entry) => ({ ...entry, kind: "receipts" })],
+    ["a time in the future", (entry) => ({ ...entry, time: entry.time + 10 * 365 * 86_400 })],
+    ["a time that no record holds", (entry) => ({ ...entry, time: 2 ** 40 })],
+  ])("with %s has nothing in custody", async (_, bend) => {
+    home.bendEntry = bend
+    const { id } = await fr.send()
+    await settle()
+    expect(submitsOf(home)).toHaveLength(1)
+    expect(await stateOf(id)).toBe("queued")
+    expect(fr.core.alarms.list().map(({ kind }) => kind)).toContain("evidence-refused")
+    await fr.link(next)
+    await settle()
+    expect(await stateOf(id)).toBe("custody")
+  })
+
+  test("about the time of its entry puts nothing off", async () => {
+    home.bendEntry = (entry) => ({ ...entry, time: entry.time + 299 })
+    await fr.send({ lane: 2 })
+    await settle()
+    await fr.link(next)
+    await settle()
+    expect(submitsOf(next)).toHaveLength(0)
+    await pass(300)
+    expect(submitsOf(next)).toHaveLength(1)
+  })
+})
+
+describe("a refusal", () => {
+  /** How often each relay was asked to take something that it refuses. */
+  let asked: Map<string, number>
+  beforeEach(() => {
+    asked = new Map()
+  })
+
+  function refuse(
+    relay: RelayDouble,
+    code: ErrorCode,
+    { final = false, retrySeconds = 0 } = {},
+  ): void {
+    relay.refuse = (_, { name }): LinkRequest | undefined => {
+      if (name !== "submit") return undefined
+      asked.set(relay.name, (asked.get(relay.name) ?? 0) + 1)
+      return { name: "refused", code, final, retrySeconds }
+    }
+  }
+
+  test("for good by one relay ends no message while another is slow", async () => {
+    await fr.link(next)
+    home.refuse = (_, { name }) => (name === "submit" ? "silence" : undefined)
+    refuse(next, "size", { final: true })
+    const { id } = await fr.send({ lane: 3 })
+    await settle()
+    expect(await stateOf(id)).toBe("queued")
+    home.disconnect("FR")
+    home.refuse = () => undefined
+    await fr.link(home)
+    await settle()
+    expect(await stateOf(id)).toBe("custody")
+  })
+
+  test("for good by one relay ends no message while another is away", async () => {
+    home.disconnect("FR")
+    await fr.link(next)
+    refuse(next, "size", { final: true })
+    const { id } = await fr.send()
+    await settle()
+    await pass(60)
+    expect(await stateOf(id)).toBe("queued")
+    // What it refused for good is not asked again.
+    expect(asked.get(next.name)).toBe(1)
+    await fr.link(home)
+    await settle()
+    expect(await stateOf(id)).toBe("custody")
+  })
+
+  test("with a time is kept to, relay by relay", async () => {
+    await fr.link(next)
+    refuse(home, "busy", { retrySeconds: 60 })
+    refuse(next, "busy", { retrySeconds: 2 })
+    await fr.send()
+    await settle()
+    for (let second = 0; second < 58; second++) await pass(1)
+    expect(asked.get(home.name)).toBe(1)
+    expect(asked.get(next.name)).toBeGreaterThan(2)
+    await pass(5)
+    expect(asked.get(home.name)).toBe(2)
+  })
+
+  test.each(["storage", "disk-full", "damaged", "tampered", "key-expired", "internal"] as const)(
+    "with %s tells of the relay's trouble, not of ours",
+    async (code) => {
+      home.refuse = (_, { name }) =>
+        name === "submit" || name === "prekeysPut" || name === "journal"
+          ? { name: "refused", code, final: true, retrySeconds: 0 }
+          : undefined
+      const { id } = await fr.send()
+      await settle()
+      expect(await stateOf(id)).toBe("queued")
+      home.refuse = () => undefined
+      await pass(10)
+      expect(await stateOf(id)).toBe("custody")
+    },
+  )
 })

@@ -302,13 +302,17 @@ describe("a tombstone", () => {
   })
 
   test("is given for what every relay refused for good", async () => {
-    hub1.refuse = (_, { name }) =>
-      name === "submit"
-        ? { name: "refused", code: "size", final: true, retrySeconds: 0 }
-        : undefined
+    const relays = [hub1, hub2]
+    for (const relay of relays)
+      relay.refuse = (_, { name }) =>
+        name === "submit"
+          ? { name: "refused", code: "size", final: true, retrySeconds: 0 }
+          : undefined
+    await fr.link(hub2)
     await fr.send({ subject: "nobody takes it" })
     await settle()
-    hub1.refuse = () => undefined
+    fr.unlink(hub2)
+    for (const relay of relays) relay.refuse = () => undefined
     await fr.send({ subject: "two" })
     await settle()
     await hub1.deliver()
