@@ -77,6 +77,7 @@ export const limits = {
 
   // Time
   clockSkewSecondsMax: 300,
+  cosignatureLagSeconds: 90, // an idle log is cosigned once a minute, and shown with its lines 20 s later
   secondsPerDay: 86_400,
 
   // Links

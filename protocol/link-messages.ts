@@ -238,6 +238,14 @@ const linkMessages = {
   // linked there. `relay`: who asks. Answered by `echo`: a signed control of the node's, op `probe`.
   probe: record({ kind: literal(31), request, relay: relayName, to: memberName, nonce: hash }),
   echo: record({ kind: literal(32), request, echo: bytes(1, 2 * limits.leafBytesMax) }),
+
+  // A relay shows a checkpoint of its own with the witnesses' lines; answered by `done`.
+  cosignatures: record({
+    kind: literal(33),
+    request,
+    origin: logOrigin,
+    checkpoint: bytes(1, limits.headerBytesMax),
+  }),
 } as const
 
 type Table = typeof linkMessages

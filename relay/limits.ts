@@ -56,9 +56,12 @@ export const relayLimits = {
   clockAheadSeconds: 300, // a log whose last entry is later than this refuses to append
   headsSeconds: 600, // other relays' heads into our log
   trafficHeadSeconds: 3_600, // our traffic head into the directory log
+  headsForWitnessesMax: 64, // checkpoints that a quorum may still cosign: 16 s of one each 250 ms
+  cosignaturesMs: 20_000, // nodes are shown what the quorum cosigned at most so often
   publishedCosignatures: 31, // lines in the published checkpoint: Go's note reader refuses 101
 
   // Time
+  clockAskMs: 60_000, // peers whose time differs say it anew on a new link, while it is not known who is right
   sweepMs: 1_000,
   sweepItems: 128, // expired items per commit
   uploadKeepSeconds: 86_400, // an attachment that no envelope names

@@ -76,7 +76,14 @@ const own = Type.Object({
   version: Type.String(),
   at: count,
   upSeconds: seconds,
-  clock: Type.Object({ offsetSeconds: Type.Integer(), isOff: Type.Boolean() }),
+  clock: Type.Object({
+    offsetSeconds: Type.Integer(),
+    isOff: Type.Boolean(),
+    /** False: too few agree with this clock, and nothing is logged until it is known who is right. */
+    isAgreed: Type.Boolean(),
+    /** The logs' last entries are so far ahead of network time, and take no other until then; null: they do. */
+    logWaitsSeconds: orNull(seconds),
+  }),
   disk: Type.Object({
     freeBytes: count,
     /** New mail is refused. */

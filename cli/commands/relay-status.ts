@@ -78,6 +78,7 @@ function statusText(output: Output, facts: RelayFacts): string {
   const head = [
     `${output.style("bold", own.relay)}, chappe ${own.version}, up ${formatDuration(own.upSeconds)}`,
     `  clock  ${clock.isOff ? output.style("red", "OFF") : "good"}, ${Math.abs(clock.offsetSeconds)} s from network time`,
+    ...clockText(output, clock),
     `  disk   ${disk.isFull ? output.style("red", "FULL") : formatBytes(disk.freeBytes)} free${
       disk.daysLeft === null ? "" : `, ${disk.daysLeft.toFixed(1)} days left at this rate`
     }`,
@@ -95,6 +96,20 @@ function statusText(output: Output, facts: RelayFacts): string {
     ...[...relays, ...members].flatMap((peer) => peerText(output, peer, own.upSeconds)),
     ...tail,
   ].join("\n")
+}
+
+function clockText(output: Output, clock: RelayFacts["own"]["clock"]): readonly string[] {
+  const waits = clock.logWaitsSeconds
+  return [
+    ...(clock.isOff || clock.isAgreed
+      ? []
+      : [`         ${output.style("yellow", "too few agree with it")}: nothing is logged`]),
+    ...(waits === null
+      ? []
+      : [
+          `         ${output.style("red", `the logs are ahead of network time`)}: they take nothing for ${formatDuration(waits)}; see "The clock is off"`,
+        ]),
+  ]
 }
 
 function logText(log: LogFacts): string {

@@ -31,6 +31,16 @@ function ownFindings({ own, status, member, homes }: MemberFacts): readonly Find
       says: `${relay}'s own clock is ${formatDuration(Math.abs(clock.offsetSeconds))} off network time: it takes and logs nothing until that is mended.`,
       next: "set this machine's clock (NTP); held work goes on by itself",
     })
+  if (!clock.isOff && !clock.isAgreed)
+    found.push({
+      says: `Too few of its peers agree with ${relay}'s clock: it takes and logs nothing until it is known who is right.`,
+      next: "compare this machine's clock with another source (NTP), and the members' (`chappe relay status`)",
+    })
+  if (clock.logWaitsSeconds !== null)
+    found.push({
+      says: `${relay}'s logs hold entries that are ahead of network time: they take no other for ${formatDuration(clock.logWaitsSeconds)}.`,
+      next: 'wait, or begin new logs: docs/operator.md, "The clock is off"',
+    })
   if (disk.isFull)
     found.push({
       says: `${relay}'s disk is full: it refuses new mail and delivers what it has.`,

@@ -10,6 +10,7 @@ import { Directory } from "../../protocol/directory.ts"
 import type { DirectoryBundle } from "../../protocol/directory-bundle.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { TrustAnchor } from "../../protocol/roster.ts"
+import { WitnessPolicy } from "../../protocol/witness-policy.ts"
 import { Alarms } from "./alarms.ts"
 import { Attachments } from "./attachments.ts"
 import { BodyRequests } from "./body-requests.ts"
@@ -17,6 +18,7 @@ import { BodyTransfer } from "./body-transfer.ts"
 import { Controls } from "./controls.ts"
 import { Correspondence } from "./correspondence.ts"
 import { Courier } from "./courier.ts"
+import { Cosignatures } from "./cosignatures.ts"
 import { CustodyWait } from "./custody-wait.ts"
 import { Deadlines } from "./deadlines.ts"
 import { DirectoryFollower } from "./directory-follower.ts"
@@ -120,11 +122,12 @@ export type NodeCore = {
 export function connectNode(ports: NodePorts): NodeCore {
   const { vault, files, random, newHash, log } = ports
   const me = vault.identity.name
-  const clock = new NetworkClock(ports.clock)
+  const directory = new Directory(crypto, ports.anchor)
+  const witnessPolicy = new WitnessPolicy(directory)
+  const clock = new NetworkClock(ports.clock, () => witnessPolicy.names)
   const now = (): number => clock.now()
   const { store, dataKey, onFailure } = ports
   const records = new Records({ store, dataKey, random, onFailure })
-  const directory = new Directory(crypto, ports.anchor)
   const batches = new BatchVerifier(crypto, rememberedBatches)
   const alarms = new Alarms(records, clock, log)
   const identity = withoutCloned(vault.identity, (keyId) => alarms.isCloned(keyId))
@@ -311,6 +314,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     evidence,
     controls,
     witness,
+    cosignatures: new Cosignatures({ directory, policy: witnessPolicy, clock }),
     follower,
     proofs,
     links,

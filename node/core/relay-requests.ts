@@ -7,6 +7,7 @@ import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
 import { ask } from "./ask.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import type { Controls } from "./controls.ts"
+import type { Cosignatures } from "./cosignatures.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
 import type { Evidence } from "./evidence.ts"
 import type { Inbox } from "./inbox.ts"
@@ -23,6 +24,7 @@ export class RelayRequests {
   readonly #evidence: Evidence
   readonly #controls: Controls
   readonly #witness: Witness
+  readonly #cosignatures: Cosignatures
   readonly #follower: DirectoryFollower
   readonly #proofs: Proofs
   readonly #links: LinkTable
@@ -33,6 +35,7 @@ export class RelayRequests {
     readonly evidence: Evidence
     readonly controls: Controls
     readonly witness: Witness
+    readonly cosignatures: Cosignatures
     readonly follower: DirectoryFollower
     readonly proofs: Proofs
     readonly links: LinkTable
@@ -42,6 +45,7 @@ export class RelayRequests {
     this.#evidence = options.evidence
     this.#controls = options.controls
     this.#witness = options.witness
+    this.#cosignatures = options.cosignatures
     this.#follower = options.follower
     this.#proofs = options.proofs
     this.#links = options.links
@@ -85,6 +89,9 @@ export class RelayRequests {
         return { name: "done" }
       case "checkpoint":
         return await this.#cosign(link, message)
+      case "cosignatures":
+        this.#cosignatures.take(message.origin, message.checkpoint)
+        return { name: "done" }
       case "statementPut":
         this.#follower.learn(message.sort, message.statement, link.relay)
         return { name: "done" }

@@ -116,7 +116,8 @@ export class Witness {
     const witness = this.#ownKey()
     if (witness === undefined || this.#clock.isOff) return plain(403)
     await this.#records.commit([this.#notes.put(origin, request.checkpoint)])
-    const line = cosignNote(witness.key, opened.note.text, this.#clock.now(), witness.sign)
+    // Its own clock is what a witness has to say of the time; network time is made of such words.
+    const line = cosignNote(witness.key, opened.note.text, this.#clock.ownSeconds(), witness.sign)
     return { ...plain(200), body: formatSignatureLine(line) }
   }
 

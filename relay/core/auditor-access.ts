@@ -70,7 +70,7 @@ export class AccessRecord {
 
   /** Logs what is pending. */
   async flush(): Promise<void> {
-    if (this.#network.isOff) return
+    if (!this.#network.isAgreed) return
     const pending = [...this.#pending]
     this.#pending.clear()
     for (const [auditor, ranges] of pending) {

@@ -116,7 +116,7 @@ export class Committer {
     const { now } = network
     const facts: CommitFacts = {
       now,
-      time: network.isOff ? undefined : logs.timeFor(now),
+      time: network.isAgreed ? logs.timeFor(now) : undefined,
       trafficOrigin: logs.traffic.own.origin,
       directoryOrigin: logs.directory.own.origin,
       directoryFirst: logs.directory.size,

@@ -113,6 +113,7 @@ export class Exchange {
         only(peer, "relay")
         return this.#parts.probes.passOn(message)
       case "deliver":
+      case "cosignatures":
       case "done":
       case "refused":
       case "accepted":

@@ -46,7 +46,7 @@ export class Forwards {
     const { directory, batches, network, committer, hasRoom } = this.#parts
     const read = readEnvelope(forward)
     const leaves = forward.slices.map(({ leaf }) => decodeLeaf(leaf))
-    if (network.isOff) throw new ChappeError("clock")
+    if (!network.isAgreed) throw new ChappeError("clock")
     const accepted = openAcceptance(directory, forward.acceptance, read.messageId)
     if (accepted.relay !== peer || accepted.entry.kind !== "envelope")
       throw new ChappeError("entry", `${peer} forwards what it has not accepted`)

@@ -122,7 +122,7 @@ export class Introductions {
     const expected = { exporter, from: peer.name, to: this.#name, role, now }
     const { hello, version } = openHello(this.#directory, signed, expected)
     this.#watch.heard(peer.name, { version, skewSeconds: hello.at - this.#network.own })
-    if (peer.role === "relay") this.#network.heard(peer.name, hello.at)
+    this.#network.heard(peer.name, hello.at)
     return hello
   }
 

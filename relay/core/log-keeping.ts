@@ -120,9 +120,15 @@ export class LogKeeping {
     const { logs, network } = this.#parts
     if (network.isOff) return
     await this.#publish(this.#directory, logs.directory.size)
-    await this.#bindDirectory()
+    if (this.#mayAppend) await this.#bindDirectory()
     await this.#publish(this.#traffic, logs.traffic.size)
-    await this.#rollShard()
+    if (this.#mayAppend) await this.#rollShard()
+  }
+
+  /** What was promised is published all the same. */
+  get #mayAppend(): boolean {
+    const { logs, network } = this.#parts
+    return network.isAgreed && logs.timeFor(network.now) !== undefined
   }
 
   async #publish(one: Kept, size: number): Promise<void> {
@@ -182,7 +188,7 @@ export class LogKeeping {
   }
 
   async #append(write: (draft: Draft, time: number) => void, isNext = false): Promise<void> {
-    if (this.#parts.network.isOff) return
+    if (!this.#mayAppend) return
     await this.#parts.committer.commit(
       async (draft) => {
         write(draft, draft.time)

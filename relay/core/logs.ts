@@ -53,8 +53,15 @@ export class Logs {
 
   /** Time for new entries of both logs; undefined while a log is ahead of `now` by more than the tolerance. */
   timeFor(now: number): number | undefined {
+    if (this.waits(now) !== undefined) return undefined
+    return Math.max(this.#directory.time, this.#traffic.time, now)
+  }
+
+  /** Seconds until `timeFor` gives a time again; undefined while it does. */
+  waits(now: number): number | undefined {
     const last = Math.max(this.#directory.time, this.#traffic.time)
-    return last > now + relayLimits.clockAheadSeconds ? undefined : Math.max(last, now)
+    const seconds = last - now - relayLimits.clockAheadSeconds
+    return seconds > 0 ? seconds : undefined
   }
 
   /** Writes a commit's entries and the logs' new states into its draft. */

@@ -1,22 +1,39 @@
-// Network time at a relay: the median of its own clock and the other relays' HELLO times. While its own
-// clock is off by more than 5 minutes it neither logs nor expires. docs/PROTOCOL.md, "Time".
+// Network time at a relay: of the witness quorum's cosignatures; without them the median of its own clock and
+// its peers' HELLO times. While its own clock is off by more than 5 minutes, or too few agree with it, it
+// neither logs nor expires. docs/PROTOCOL.md, "Time".
 
-import { type ClockReading, HeardTimes, isClockOff } from "../../protocol/network-time.ts"
+import {
+  type ClockReading,
+  type CosignedAt,
+  CosignedTimes,
+  HeardTimes,
+  isClockOff,
+} from "../../protocol/network-time.ts"
+import { relayLimits } from "../limits.ts"
 import type { Clock } from "./ports.ts"
 
 export class NetworkClock {
   readonly #clock: Clock
   readonly #times: HeardTimes
-  #wasOff = false
+  readonly #cosigned = new CosignedTimes()
+  /** The policy's witnesses; none without a quorum. */
+  readonly #witnesses: () => readonly string[]
+  #askedAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, witnesses: () => readonly string[]) {
     this.#clock = clock
     this.#times = new HeardTimes(this.#reading())
+    this.#witnesses = witnesses
   }
 
-  /** Another relay's HELLO said `at`, just now. */
-  heard(relay: string, at: number): void {
-    this.#times.heard(relay, at, this.#reading())
+  /** A peer's HELLO said `at`, just now. */
+  heard(peer: string, at: number): void {
+    this.#times.heard(peer, at, this.#reading())
+  }
+
+  /** A witness answered with this cosignature just now. */
+  cosigned(witness: string, cosigned: CosignedAt): void {
+    this.#cosigned.heard(witness, cosigned, this.#reading())
   }
 
   /** The own clock, seconds since 1970: what a HELLO says. */
@@ -26,7 +43,7 @@ export class NetworkClock {
 
   /** How far the own clock is behind network time, in seconds; negative: ahead. */
   get offset(): number {
-    return this.#times.offset(this.#reading())
+    return this.#quorumOffset ?? this.#times.offset(this.#reading())
   }
 
   get now(): number {
@@ -37,16 +54,26 @@ export class NetworkClock {
     return isClockOff(this.offset)
   }
 
-  /** For what cannot be undone: more than half, this clock among them, agree with it. */
+  /** For what cannot be undone: the quorum agrees with this clock; without one more than half of all voices, its own among them. */
   get isAgreed(): boolean {
-    return this.#times.isAgreed(this.#reading())
+    const offset = this.#quorumOffset
+    if (offset !== undefined) return !isClockOff(offset)
+    return !this.isOff && this.#times.isAgreed(this.#reading())
   }
 
-  /** True once each time this clock is found off because it jumped. */
-  turnedOff(): boolean {
-    const was = this.#wasOff
-    this.#wasOff = this.isOff && this.#times.hasJumped(this.#reading())
-    return this.#wasOff && !was
+  /**
+   * Peers that should say their time again, because this clock or theirs is wrong; none more than once in
+   * _clockAskMs_.
+   */
+  doubtful(): readonly string[] {
+    const nowMs = this.#clock.monotonicMs()
+    if (this.isAgreed || nowMs - this.#askedAtMs < relayLimits.clockAskMs) return []
+    this.#askedAtMs = nowMs
+    return this.#times.disagreeing(this.#reading())
+  }
+
+  get #quorumOffset(): number | undefined {
+    return this.#cosigned.offset(this.#witnesses(), this.#reading())
   }
 
   #reading(): ClockReading {

@@ -53,6 +53,8 @@ export type OverviewParts = {
   readonly hasRoom: () => boolean
   readonly scrubbed: () => ScrubFindings
   readonly logs: () => readonly LogFigures[]
+  /** Seconds until the logs, whose last entries are ahead, take entries again. */
+  readonly logWaits: () => number | undefined
   readonly deliveryOf: (queue: string) => Delivery | undefined
 }
 
@@ -85,14 +87,19 @@ export class Overview {
   }
 
   own(): OwnFacts {
-    const { name, version, network, disk, freeBytes, hasRoom, scrubbed } = this.#parts
+    const { name, version, network, disk, freeBytes, hasRoom, scrubbed, logWaits } = this.#parts
     const { rounds, damaged, mended } = scrubbed()
     return {
       relay: name,
       version,
       at: network.now,
       upSeconds: this.#ago(this.#beganMs),
-      clock: { offsetSeconds: network.offset, isOff: network.isOff },
+      clock: {
+        offsetSeconds: network.offset,
+        isOff: network.isOff,
+        isAgreed: network.isAgreed,
+        logWaitsSeconds: logWaits() ?? null,
+      },
       disk: { freeBytes: freeBytes(), isFull: !hasRoom(), daysLeft: disk.daysLeft ?? null },
       scrub: { rounds, damaged: [...damaged], mended: [...mended] },
     }

@@ -81,6 +81,15 @@ export function startPeerSession(
       fail(cause.code)
     }
   }
+  const say = (): void => {
+    try {
+      session.sendHello(introductions.open(peer.name, exporter))
+    } catch (cause) {
+      // No key of ours is valid now, as far as our clock tells.
+      if (!(cause instanceof ChappeError)) throw cause
+      fail(cause.code)
+    }
+  }
   const take = (events: readonly LinkEvent[]): void => {
     for (const event of events) {
       if (event.kind === "hello") {
@@ -99,7 +108,7 @@ export function startPeerSession(
     if (link === undefined) sendFrames()
     else link.flush()
   })
-  if (role === 0) session.sendHello(introductions.open(peer.name, exporter))
+  if (role === 0) say()
   sendFrames()
   return {
     received: (frame) => {

@@ -3,7 +3,7 @@
 // docs/PROTOCOL.md, "Checkpoints". A log never signs two checkpoints that exclude each other.
 
 import { sha256, crypto } from "../../keys/crypto.ts"
-import { equalBytes } from "../../protocol/bytes.ts"
+import { emptyBytes, equalBytes } from "../../protocol/bytes.ts"
 import { formatCheckpointText, openCheckpoint } from "../../protocol/checkpoint.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import {
@@ -15,7 +15,7 @@ import {
 } from "../../protocol/signed-note.ts"
 import { type LogEdge, edgeRoot, emptyEdge, growLog } from "../../protocol/tile-writer.ts"
 import { tilePath, tileWidth } from "../../protocol/tiles.ts"
-import type { VerifierKey } from "../../protocol/verifier-key.ts"
+import { type VerifierKey, isNamed } from "../../protocol/verifier-key.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { OwnLog } from "./keyring.ts"
@@ -152,19 +152,19 @@ export class Publisher {
   }
 
   /**
-   * Takes a witness's lines on the present checkpoint; true when they are new. Lines for an older one
-   * are of no more use. Refused: `note`.
+   * Takes a witness's line on the present checkpoint, in place of its earlier one; true when it is new. Lines
+   * for an older checkpoint are of no more use here. Refused: `note`.
    */
   async cosigned(lines: string, witness: VerifierKey): Promise<boolean> {
     const signatures = parseSignatureLines(lines)
     const held = heldSignatures(crypto.verify, { text: this.#text, signatures }, [witness])
-    if (held.length === 0 || this.#lines.length >= relayLimits.publishedCosignatures) return false
-    const [line] = signatures.filter(({ name }) => name === witness.name)
-    const isKnown = this.#lines.some(
-      ({ name, keyId }) => name === line?.name && equalBytes(keyId, line.keyId),
-    )
-    if (line === undefined || isKnown) return false
-    this.#lines.push(line)
+    const line = signatures.findLast((one) => isNamed(witness, one))
+    if (held.length === 0 || line === undefined) return false
+    const before = this.#lines.findIndex((one) => isNamed(witness, one))
+    if (before >= 0 && equalBytes(this.#lines[before]?.payload ?? emptyBytes, line.payload))
+      return false
+    if (before < 0 && this.#lines.length >= relayLimits.publishedCosignatures) return false
+    this.#lines.splice(before < 0 ? this.#lines.length : before, 1, line)
     return true
   }
 

@@ -82,7 +82,7 @@ export class ReceiptDesk {
 
   #facts(peer: string): SubmitFacts {
     const { directory, batches, logs, network } = this.#parts
-    if (network.isOff) throw new ChappeError("clock")
+    if (!network.isAgreed) throw new ChappeError("clock")
     const { now } = network
     const place = { origin: logs.directory.own.origin, size: logs.traffic.directorySize }
     const trafficOrigin = logs.traffic.own.origin

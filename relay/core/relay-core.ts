@@ -12,12 +12,14 @@ import { statementOf } from "../../protocol/directory-tail.ts"
 import { decodeEntry } from "../../protocol/entry.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { TrustAnchor } from "../../protocol/roster.ts"
+import { WitnessPolicy } from "../../protocol/witness-policy.ts"
 import { relayLimits } from "../limits.ts"
 import { AccessRecord } from "./auditor-access.ts"
 import { AttachmentDesk } from "./attachment-desk.ts"
 import { BodyMoving } from "./body-moving.ts"
 import { Committer } from "./committer.ts"
 import { Damage } from "./damage.ts"
+import { CosignedHeads } from "./cosigned-heads.ts"
 import { Controls } from "./controls.ts"
 import { Delivery, queueOf } from "./delivery.ts"
 import { DiskForecast } from "./disk-forecast.ts"
@@ -130,7 +132,8 @@ export async function openRelayCore(
   const directory = new Directory(crypto, setup.anchor)
   directory.applyInOrder(setup.bundle.statements)
   const keyring = new Keyring(name, directory, keys)
-  const network = new NetworkClock(clock)
+  const policy = new WitnessPolicy(directory)
+  const network = new NetworkClock(clock, () => policy.names)
   const logs = await Logs.open(store, keyring, network.now)
   const links = new Links(() => clock.monotonicMs())
   const watch = new PeerWatch(() => clock.monotonicMs())
@@ -183,11 +186,20 @@ export async function openRelayCore(
   await statements.restoreForks()
 
   // ---- Logs, up to where the last commit left them
+  const cosignedHeads = new CosignedHeads({
+    policy,
+    network,
+    links,
+    journal,
+    nowMs: () => clock.monotonicMs(),
+    witnessed: () => undefined,
+  })
   const witnessing: Witnessing = new Witnessing({
     links,
     directory,
     metrics,
     journal,
+    heads: cosignedHeads,
     cosigned: (publisher, witness) => {
       keeping.cosigned(publisher, witness)
     },
@@ -323,6 +335,7 @@ export async function openRelayCore(
     hasRoom,
     scrubbed: () => scrub.findings,
     logs: () => keeping.figures(),
+    logWaits: () => logs.waits(network.now),
     deliveryOf: (queue) => deliveries.get(queue),
   })
 
@@ -338,6 +351,7 @@ export async function openRelayCore(
     delivery.wake()
     draining.tell(link)
     for (const publisher of keeping.publishers()) witnessing.show(link, publisher)
+    cosignedHeads.show(link)
   }
   const down = (link: PeerLink): void => {
     if (!links.remove(link)) return
@@ -387,10 +401,11 @@ export async function openRelayCore(
       name: "clock",
       everyMs: relayLimits.sweepMs,
       run: async () => {
-        if (!network.turnedOff()) return
-        journal.warn("clock", { offset: network.offset })
+        const doubtful = network.doubtful()
+        if (doubtful.length === 0) return
+        journal.warn("clock", { offset: network.offset, peers: doubtful.join(" ") })
         // New HELLOs tell whether this clock jumped, or all did while the machine slept.
-        for (const peer of links.all("relay")) peer.close("clock")
+        for (const peer of doubtful) links.get(peer)?.close("clock")
       },
     },
     { name: "sweep", everyMs: relayLimits.sweepMs, run: sweep },

@@ -97,7 +97,7 @@ export class Submits {
     if (known?.acceptance !== undefined && known.acceptance !== null)
       return this.#again(peer, submit, read, known.acceptance)
     draining.demandOpen(from)
-    if (network.isOff) throw new ChappeError("clock")
+    if (!network.isAgreed) throw new ChappeError("clock")
     const facts = this.#facts(peer)
     let envelope: AdmittedEnvelope
     try {
@@ -248,7 +248,7 @@ export class Submits {
     const { committer, network } = this.#parts
     let envelope: AdmittedEnvelope
     try {
-      if (network.isOff) return acceptance
+      if (!network.isAgreed) return acceptance
       envelope = admitEnvelope(submit, read, this.#facts(peer))
       await this.#judgeRoom(submit, envelope)
     } catch (cause) {

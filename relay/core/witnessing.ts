@@ -10,6 +10,7 @@ import { parseVerifierKey } from "../../protocol/verifier-key.ts"
 import { encodeAddCheckpoint, parseWitnessSize } from "../../protocol/witness-request.ts"
 import { type Links, type Peer, expectAnswer } from "./links.ts"
 import type { Journal, Metrics } from "./ports.ts"
+import type { CosignedHeads } from "./cosigned-heads.ts"
 import type { Publisher } from "./publisher.ts"
 
 type Shown = {
@@ -29,6 +30,7 @@ export class Witnessing {
   readonly #journal: Journal
   /** By link, so that a new link starts afresh. */
   readonly #shown = new WeakMap<Peer, Map<string, Shown>>()
+  readonly #heads: CosignedHeads
   readonly #cosigned: (publisher: Publisher, witness: string) => void
 
   constructor(parts: {
@@ -36,6 +38,7 @@ export class Witnessing {
     readonly directory: Directory
     readonly metrics: Metrics
     readonly journal: Journal
+    readonly heads: CosignedHeads
     /** A new cosignature is there to be published. */
     readonly cosigned: (publisher: Publisher, witness: string) => void
   }) {
@@ -43,6 +46,7 @@ export class Witnessing {
     this.#directory = parts.directory
     this.#metrics = parts.metrics
     this.#journal = parts.journal
+    this.#heads = parts.heads
     this.#cosigned = parts.cosigned
   }
 
@@ -125,6 +129,7 @@ export class Witnessing {
       return
     }
     shown.cosigned = head.size
+    this.#heads.take(checkpoint, text)
     await this.#take(peer, publisher, text)
   }
 

@@ -186,6 +186,7 @@ export class RelayDouble {
       case "refused":
       case "accepted":
       case "deliver":
+      case "cosignatures":
       case "forward":
       case "custody":
       case "evidence":

@@ -370,6 +370,7 @@ function links(world: World, { delivery, sealed }: Mail): Samples {
     { name: "tombstone", request, tombstone: fill(80, 7) },
     { name: "probe", request, relay: "hub1", to: "FR", nonce: fill(32, 1) },
     { name: "echo", request, echo: fill(180, 1) },
+    { name: "cosignatures", request, origin: statement.origin, checkpoint: fill(300, 1) },
   ]
   return {
     hello: { "of a node": decodeSignedHello(signed).hello },

@@ -307,8 +307,11 @@ export class TestNode {
     this.#seqs.set(origin, seq)
   }
 
-  /** From now on answers each checkpoint with a cosignature, after one 409 that says where it stands. */
-  cosigns(): void {
+  /**
+   * From now on answers each checkpoint with a cosignature, after one 409 that says where it stands. Its clock
+   * is `ahead` seconds ahead of its HELLO's.
+   */
+  cosigns(ahead = 0): void {
     const { key, sign } = this.member.witness
     this.answer = async (message) => {
       if (message.name !== "checkpoint") return { name: "done" }
@@ -318,7 +321,7 @@ export class TestNode {
       const held = this.#cosigned.get(origin) ?? 0
       if (old !== held) return { name: "cosigned", status: 409, body: `${held}\n` }
       this.#cosigned.set(origin, size)
-      const line = cosignNote(key, text, this.world.at, sign)
+      const line = cosignNote(key, text, this.world.at + ahead, sign)
       return { name: "cosigned", status: 200, body: formatSignatureLine(line) }
     }
   }

@@ -197,6 +197,16 @@ export class World {
     return this.#keep({ kind: "roster", statement })
   }
 
+  /** The next roster asks for the cosignatures of `quorum` of the members. */
+  askForQuorum(quorum: number): void {
+    const members = [...this.members.values()]
+    const lines = members.map(({ name, witness }) => `witness ${name} ${witness.vkey}\n`)
+    const names = members.map(({ name }) => name).join(" ")
+    const file = utf8(`${lines.join("")}group all ${quorum} ${names}\nquorum all\n`)
+    this.nextRoster({ policy: { ...this.#roster.policy, witnessPolicy: sha256(file) } })
+    this.#keep({ kind: "policy", statement: file })
+  }
+
   /** Appends to a member's or relay's root chain. */
   extendRoot<Op extends ChainOp>(name: string, op: Op, body: ChainBody<Op>): Statement {
     const station = this.members.get(name) ?? this.relay(name)

@@ -18,13 +18,18 @@ import { keepUp } from "../../node/core/node-core.ts"
 import { Records } from "../../node/core/records.ts"
 import { rolesOf } from "../../node/core/sessions.ts"
 import { WaitingStatements } from "../../node/core/waiting-statements.ts"
-import { fromUtf8, utf8 } from "../../protocol/bytes.ts"
+import { fromUtf8, readU64, utf8 } from "../../protocol/bytes.ts"
 import { zeroHash } from "../../protocol/chain.ts"
 import { formatCheckpointText } from "../../protocol/checkpoint.ts"
 import { text } from "../../protocol/codec.ts"
 import { cosignatureTime } from "../../protocol/cosignature.ts"
 import { limits } from "../../protocol/limits.ts"
-import { formatNote, parseSignatureLines, signNote } from "../../protocol/signed-note.ts"
+import {
+  cosignNote,
+  formatNote,
+  parseSignatureLines,
+  signNote,
+} from "../../protocol/signed-note.ts"
 import { consistencyPath, leafHash, treeRoot } from "../../protocol/tree.ts"
 import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
 import { verify } from "../../keys/ed25519.ts"
@@ -184,6 +189,41 @@ describe("a node", () => {
     expect(fr.core.clock.now()).toBe(right())
     clock.seconds = right
     expect(fr.core.clock.isOff).toBe(false)
+  })
+
+  test("takes the time from the quorum's cosignatures, and two liars of three are needed to move it", async () => {
+    const asked = new World({ at, members: ["FR", "HQ", "JP"] })
+    asked.askForQuorum(2)
+    const hub = new RelayDouble("hub1", asked, () => clock.seconds())
+    const node = new MemoryNode(asked, "FR", clock)
+    await node.start()
+    await node.link(hub)
+    const { origin, log } = asked.relay("hub1").trafficLog
+    const show = async (size: number, times: Readonly<Record<string, number>>) => {
+      const body = formatCheckpointText({ origin, size, root: id(size) })
+      const lines = Object.entries(times).map(([name, time]) => {
+        const { key, sign } = asked.member(name).witness
+        return cosignNote(key, body, time, sign)
+      })
+      const signatures = [signNote(log.key, body, log.sign), ...lines]
+      const checkpoint = formatNote({ text: body, signatures })
+      return await hub.tell("FR", { name: "cosignatures", origin, checkpoint })
+    }
+    const year = 400 * 86_400
+    expect(await show(1, { FR: at, HQ: at + year, JP: at - 10 })).toEqual({ name: "done" })
+    expect(node.core.clock.offsetSeconds).toBe(0)
+    // Whatever the relay says for itself.
+    node.core.clock.heard("hub1", at + year)
+    node.core.clock.heard("hub2", at + year)
+    expect(node.core.clock.offsetSeconds).toBe(0)
+    expect(node.core.clock.isConfirmed).toBe(true)
+    await show(2, { FR: at, HQ: at + year, JP: at + year })
+    expect(node.core.clock.offsetSeconds).toBe(year)
+    await keepUp(node.core)
+    expect(node.core.alarms.list().map(({ kind }) => kind)).toContain("clock-off")
+    await show(3, { FR: at, HQ: at, JP: at })
+    await keepUp(node.core)
+    expect(node.core.alarms.list()).toEqual([])
   })
 
   test("publishes prekeys four weeks ahead, once, and hands out only what its chain names", async () => {
@@ -443,6 +483,19 @@ describe("a node", () => {
       })
       expect(await ask("old five\n")).toMatchObject({ status: 400 })
       expect((await ask(request(5, 7).replace("hub1", "hub2")))?.status).toBe(403)
+    })
+
+    test("says its own clock's time, and nothing while that is off", async () => {
+      await fr.link(hub1)
+      clock.move(120)
+      // Network time is what witnesses say: one that repeated it would draw it away.
+      fr.core.clock.heard("hub1", clock.seconds() + 200)
+      fr.core.clock.heard("hub2", clock.seconds() + 200)
+      expect(fr.core.clock.now()).toBe(at + 320)
+      const [line] = parseSignatureLines((await ask(request(0, 3)))?.body ?? "")
+      expect(readU64(line?.payload ?? id(0), 0)).toBe(at + 120)
+      for (const relay of ["hub1", "hub2"]) fr.core.clock.heard(relay, clock.seconds() + 400)
+      expect((await ask(request(3, 5)))?.status).toBe(403)
     })
 
     test("remembers across a restart, and a second history is an alarm with both notes", async () => {

@@ -6,12 +6,15 @@ import { NetworkClock } from "../../relay/core/network-clock.ts"
 
 test("a relay whose clock is off ends nothing, and goes on when it is right", async () => {
   let seconds = 1_000_000
-  const network = new NetworkClock({
-    seconds: () => seconds,
-    monotonicMs: () => 0,
-    after: () => () => undefined,
-    every: () => () => undefined,
-  })
+  const network = new NetworkClock(
+    {
+      seconds: () => seconds,
+      monotonicMs: () => 0,
+      after: () => () => undefined,
+      every: () => () => undefined,
+    },
+    () => [],
+  )
   let looked = 0
   const store = {
     range: () => {

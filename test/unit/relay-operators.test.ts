@@ -175,7 +175,7 @@ const own: MemberFacts["own"] = {
   version: "0",
   at: 1_800_000_000,
   upSeconds: 100,
-  clock: { offsetSeconds: 0, isOff: false },
+  clock: { offsetSeconds: 0, isOff: false, isAgreed: true, logWaitsSeconds: null },
   disk: { freeBytes: 1, isFull: false, daysLeft: null },
   scrub: { rounds: 1, damaged: [], mended: [] },
 }
@@ -214,7 +214,8 @@ describe("why", () => {
       says: "2 flash messages, the oldest for 4 min 10 s, wait for JP at hub1. It is linked, for 30 s. JP's clock is 6 min 52 s behind ours: it holds everything until that is mended.",
       next: "tell JP's operator to set that machine's clock",
     })
-    const off = { ...skewed, own: { ...own, clock: { offsetSeconds: 500, isOff: true } } }
+    const clock = { offsetSeconds: 500, isOff: true, isAgreed: false, logWaitsSeconds: null }
+    const off = { ...skewed, own: { ...own, clock } }
     expect(explain(off).next).toContain("set this machine's clock")
   })
 

@@ -504,6 +504,27 @@ describe("the logs", () => {
   })
 })
 
+describe("a relay's time", () => {
+  test("is its peers' HELLOs' at first, and the witness quorum's from its first words on", async () => {
+    const day = 86_400
+    const world = await stage.world(["hub1"], {}, (made) => made.askForQuorum(2))
+    // As if set before the start: nothing has jumped while the process runs.
+    const clock = { ...systemClock, seconds: () => systemClock.seconds() + day }
+    const relay = await stage.start("hub1", { clock })
+    const hq = await stage.node(world, "HQ", relay)
+    const submission = hq.seal("hub1", { to: ["JP"], expires: world.at + 2 * day })
+    expect(await refusalOf(hq.submit("hub1", submission))).toBe("clock")
+    for (const name of ["FR", "JP"]) {
+      const witness = await stage.node(world, name)
+      witness.cosigns(day)
+      await witness.connect(relay.name, relay.linksPort)
+    }
+    await hq.until((asked) => asked.find(({ message }) => message.name === "cosignatures"))
+    const { messageId } = submission.sealed
+    expect(hq.isAccepted(await hq.submit("hub1", submission), messageId)).toBe(true)
+  })
+})
+
 /** Waits until a checkpoint of the traffic log covers what was just logged. */
 async function untilPublished(node: TestNode, world: World): Promise<void> {
   const { origin } = world.relay("hub1").trafficLog

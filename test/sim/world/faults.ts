@@ -74,7 +74,7 @@ export class Faults {
     heal: () => this.#network.heal(),
     clock: (host) => {
       const most = this.#sim.random.pick([90, 3_600, 30 * day, 400 * day])
-      if (host.mayJump) host.aheadSeconds = Math.min(this.#below(2 * most) - most, host.aheadMax)
+      if (host.mayJump) host.aheadSeconds = this.#below(2 * most) - most
       host.note(`clock is ${host.aheadSeconds} s ahead`)
     },
     clockRight: (host) => {

@@ -100,10 +100,8 @@ export abstract class Host {
 
   /** Everything durable, for bits to flip in. */
   abstract durable(): readonly Map<string | number, Uint8Array>[]
-  /** Whether it is in a state in which a wrong clock can be known to be wrong. */
+  /** Whether its process runs, and can notice that the clock jumps: whoever starts it sets the clock. */
   abstract get mayJump(): boolean
-  /** How far its clock may be ahead. */
-  abstract readonly aheadMax: number
   protected abstract boot(life: Life): Promise<void>
   protected abstract gone(): void
 

@@ -78,11 +78,8 @@ export class NodeHost extends Host {
     this.#vault = vaultOf(world.member(name))
   }
 
-  override readonly aheadMax = Number.POSITIVE_INFINITY
-
-  /** A node that hears no relay has no clock but its own, and seals by it. */
   override get mayJump(): boolean {
-    return this.core?.links.first() !== undefined
+    return this.core !== undefined
   }
 
   override durable(): readonly Map<string | number, Uint8Array>[] {

@@ -41,9 +41,6 @@ export class RelayHost extends Host {
     this.#others = others
   }
 
-  /** A log that ran ahead waits until time has caught up: 400 days are no run of a simulation. */
-  override readonly aheadMax = 250
-
   override get mayJump(): boolean {
     return this.core !== undefined
   }
