@@ -9,15 +9,18 @@ import { limits } from "./limits.ts"
  * would be had it not jumped.
  */
 export function clockOffset(offsets: readonly number[], steady = 0): number {
-  // Alone, a clock that has jumped counts no more than where it was.
-  const voices = offsets.length === 0 ? [steady] : offsets
-  const all = [0, ...voices].toSorted((a, b) => a - b)
+  const all = [ownVoice(offsets, steady), ...offsets].toSorted((a, b) => a - b)
   const middle = Math.floor(all.length / 2)
   const upper = all[middle] ?? 0
   if (all.length % 2 === 1) return upper
   // Of two middle values the one nearer to the own clock, before it jumped: one peer alone must not move it.
   const lower = all[middle - 1] ?? 0
   return Math.abs(lower - steady) <= Math.abs(upper - steady) ? lower : upper
+}
+
+/** A clock that has jumped counts where it would be, unless somebody agrees with where it is now. */
+function ownVoice(offsets: readonly number[], steady: number): number {
+  return offsets.some((offset) => !isClockOff(offset)) ? 0 : steady
 }
 
 /** Off by more than 5 minutes: hold, alarm; neither log nor expire nor erase. */
@@ -60,7 +63,7 @@ export class HeardTimes {
 
   /** Network time minus own clock, seconds. */
   offset(now: ClockReading): number {
-    return clockOffset(this.#offsets(now), -jumpSince(this.#steadyLead, now))
+    return clockOffset(this.#offsets(now), this.#steady(now))
   }
 
   /** The own clock has jumped since it last agreed with a peer, or since the start. */
@@ -75,7 +78,8 @@ export class HeardTimes {
 
   /** More than half of those who tell the time, the own clock among them, agree with the own clock. */
   isAgreed(now: ClockReading): boolean {
-    const all = [0, ...this.#offsets(now)]
+    const offsets = this.#offsets(now)
+    const all = [ownVoice(offsets, this.#steady(now)), ...offsets]
     return 2 * all.filter((offset) => !isClockOff(offset)).length > all.length
   }
 
@@ -84,6 +88,10 @@ export class HeardTimes {
     return [...this.#heard].flatMap(([peer, heard]) =>
       isClockOff(offsetOf(heard, now)) ? [peer] : [],
     )
+  }
+
+  #steady(now: ClockReading): number {
+    return 0 - jumpSince(this.#steadyLead, now)
   }
 
   #offsets(now: ClockReading): readonly number[] {

@@ -15,6 +15,17 @@ describe("network time", () => {
     expect(clockOffset([400], 0)).toBe(0)
   })
 
+  test("stays when the own clock jumps while another voice is far off the other way", () => {
+    const times = new HeardTimes(at(1_000_000, 0))
+    times.heard("hub1", 1_000_000, at(1_000_000, 0))
+    const jumped = at(1_000_010 + 522, 10_000)
+    times.heard("hub1", 1_000_010, jumped)
+    times.heard("hub2", 1_000_010 + 9 * day, jumped)
+    expect(times.offset(jumped)).toBe(-522)
+    expect(times.isAgreed(jumped)).toBe(false)
+    expect(times.offset(at(1_000_020, 20_000))).toBe(0)
+  })
+
   test.each([400 * day, -400 * day])("stays when the own clock jumps by %i s", (jump) => {
     for (const relays of [["hub2"], ["hub1", "hub2"]]) {
       const times = new HeardTimes(at(1_000_000, 0))
