@@ -99,6 +99,8 @@ export class TestNode {
   /** Highest log index that an answer named. */
   lastIndex = -1
   incarnation: number
+  /** How far its clock is ahead of the world's time, in HELLOs and cosignatures. */
+  ahead = 0
   /** What this node answers; by default it takes everything. */
   answer: (message: LinkMessage, from: string) => Promise<Request>
 
@@ -159,7 +161,7 @@ export class TestNode {
         from: this.name,
         to: relay,
         role: 0,
-        at: this.world.at,
+        at: this.world.at + this.ahead,
         suites: [1],
         head: { size: 0, root: sha256(emptyBytes) },
         incarnation: this.incarnation,
@@ -307,11 +309,8 @@ export class TestNode {
     this.#seqs.set(origin, seq)
   }
 
-  /**
-   * From now on answers each checkpoint with a cosignature, after one 409 that says where it stands. Its clock
-   * is `ahead` seconds ahead of its HELLO's.
-   */
-  cosigns(ahead = 0): void {
+  /** From now on answers each checkpoint with a cosignature, after one 409 that says where it stands. */
+  cosigns(): void {
     const { key, sign } = this.member.witness
     this.answer = async (message) => {
       if (message.name !== "checkpoint") return { name: "done" }
@@ -321,7 +320,7 @@ export class TestNode {
       const held = this.#cosigned.get(origin) ?? 0
       if (old !== held) return { name: "cosigned", status: 409, body: `${held}\n` }
       this.#cosigned.set(origin, size)
-      const line = cosignNote(key, text, this.world.at + ahead, sign)
+      const line = cosignNote(key, text, this.world.at + this.ahead, sign)
       return { name: "cosigned", status: 200, body: formatSignatureLine(line) }
     }
   }
