@@ -10,7 +10,7 @@ import { encodeAuth } from "../../protocol/batch.ts"
 import { equalBytes, fromHex, toHex, utf8 } from "../../protocol/bytes.ts"
 import { bytes, uint } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
-import { type Lane, decodeHeader, lanes } from "../../protocol/envelope.ts"
+import { type Lane, decodeHeader, decodeLeaf, lanes } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { AttachmentRef } from "../../protocol/link-messages.ts"
 import { nodeLimits } from "../limits.ts"
@@ -78,6 +78,8 @@ export class Outbox {
   /** Without custody; for each lane in the order of sealing. */
   readonly #waiting = lanes.map(() => new Map<string, ActiveEnvelope>())
   readonly #unsealed = new Unsealed()
+  /** Nothing that waits was sealed by an earlier incarnation than this one. */
+  #incarnation = 0
   readonly #onSealed: ((envelope: ActiveEnvelope) => void)[] = []
   readonly #onChanged: ((item: OutboxItem) => void)[] = []
   #last = 0
@@ -216,8 +218,39 @@ export class Outbox {
   }
 
   /** Tries again to seal what had no keys, the oldest first. */
-  async sealWaiting(most: number = this.#unsealed.size): Promise<void> {
+  async sealWaiting(most?: number): Promise<void> {
+    await this.#unsealEnded()
     for (const number of this.#unsealed.numbers().slice(0, most)) await this.seal(number)
+  }
+
+  /**
+   * What an earlier incarnation sealed no relay takes any more: each copy that nobody has signed for loses
+   * its envelope. Receipts for that one still count, and a recipient shows one of the two.
+   */
+  async #unsealEnded(): Promise<void> {
+    const key = sealingKeyAt(this.#identity, this.#directory, this.#clock.now())
+    const incarnation = key?.station.incarnation ?? 0
+    if (incarnation <= this.#incarnation) return
+    // What is being sealed at this moment is among them.
+    for (const { messageId } of await this.#serial.run(() => Promise.resolve(this.active()))) {
+      const [leaf] = (await this.headOf(messageId))?.leaves ?? []
+      if (leaf === undefined || decodeLeaf(leaf).incarnation >= incarnation) continue
+      await this.#serial.run(() => this.#unseal(messageId))
+    }
+    this.#incarnation = incarnation
+  }
+
+  async #unseal(messageId: Uint8Array): Promise<void> {
+    const item = await this.ofEnvelope(messageId)
+    if (item === undefined) return
+    const recipients = item.recipients.map((state) =>
+      isSame(state.messageId, messageId) && !isSettled(state.rung)
+        ? { ...state, messageId: null }
+        : state,
+    )
+    const mark = this.#unsealedMarks.put(numberKey(item.number), item.number)
+    await this.#store({ ...item, recipients }, recipients.some(isUnsealed) ? [mark] : [])
+    this.#log.info("sealed-anew", { id: toHex(messageId) })
   }
 
   /**
@@ -282,6 +315,9 @@ export class Outbox {
     draft: SignedDraft,
     { key, kemKeys }: Sealable,
   ): Promise<{ readonly envelope: ActiveEnvelope; readonly next: readonly number[] } | undefined> {
+    // Its incarnation may have ended while keys were fetched.
+    const newest = sealingKeyAt(this.#identity, this.#directory, this.#clock.now())
+    if (newest?.station.incarnation !== key.station.incarnation) return undefined
     const unsealed = item.recipients.filter(isUnsealed).map(({ member }) => member)
     const wanted = unsealed.filter((member) => this.#unsealed.isNext(item, member))
     if (!wanted.some((member) => kemKeys.has(member))) return undefined
