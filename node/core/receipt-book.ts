@@ -113,8 +113,8 @@ export class ReceiptBook {
   /** By name. */
   readonly #open = new Map<string, OpenBatch>()
   readonly #underWay = new Set<string>()
-  /** Message ids whose receipt was batched anew in this run. */
-  readonly #repeating = new Set<string>()
+  /** By message and relay: the batch that says its receipt there once more, and since when. */
+  readonly #repeats = new Map<string, { readonly name: string; readonly atMs: number }>()
 
   constructor(options: {
     readonly identity: Identity
@@ -253,8 +253,18 @@ export class ReceiptBook {
     return { root: batch.root, items }
   }
 
-  /** A relay delivered again what has its receipt: it gets the stored one. */
+  /** A relay delivered again what has its receipt: it gets the stored one, when that can be. */
   async repeat(root: Uint8Array, messageId: Uint8Array, link: RelayLink): Promise<void> {
+    try {
+      await this.#repeat(root, messageId, link)
+    } catch (cause) {
+      if (!(cause instanceof ChappeError)) throw cause
+      const { relay } = link
+      this.#log.info("repeat-failed", { id: toHex(messageId), relay, code: cause.code })
+    }
+  }
+
+  async #repeat(root: Uint8Array, messageId: Uint8Array, link: RelayLink): Promise<void> {
     // Another relay may be getting it at this moment: this one gets it after that.
     const name = toHex(root)
     const origin = this.#statements.originOf(link.relay)
@@ -263,14 +273,25 @@ export class ReceiptBook {
     if (made === undefined || made.acceptance === null) return await this.#quietly(name, link)
     // That relay has logged the batch before it had the message: the same receipt, in a batch of its own.
     const item = batch?.items.find((one) => equalBytes(one.messageId, messageId))
-    if (item === undefined || this.#repeating.has(toHex(messageId))) return
-    this.#repeating.add(toHex(messageId))
+    const place = `${toHex(messageId)}/${link.relay}`
+    if (item === undefined || this.#isBeingRepeated(place)) return
     const { signing } = requireSigningKey(this.#identity, this.#directory, this.#clock.now())
     // The same words; a later incarnation says them under its own key.
     const receipt = encodeReceipt({ ...decodeReceipt(item.receipt), keyId: signing.keyId })
     const signed = this.#signEncoded([{ to: item.to, messageId, receipt }], false, link.relay)
+    this.#repeats.set(place, { name: toHex(signed.root), atMs: this.#clock.monotonicMs() })
     await this.#records.commit(signed.changes)
     signed.committed()
+  }
+
+  /** A relay that delivers again and again gets it now and then. */
+  #isBeingRepeated(place: string): boolean {
+    const since = this.#clock.monotonicMs() - nodeLimits.handAgainPauseMs
+    for (const [key, { name, atMs }] of this.#repeats) {
+      if (atMs > since) break
+      if (!this.#open.has(name)) this.#repeats.delete(key)
+    }
+    return this.#repeats.has(place)
   }
 
   async linkUp(link: RelayLink): Promise<void> {

@@ -135,3 +135,39 @@ test("receipts that a relay puts off go to the next, and under their number to t
   await settle()
   expect(receiptsAt(hub1)).toHaveLength(1)
 })
+
+describe("a message that a relay delivers again after it has logged its receipt", () => {
+  test("is receipted anew there, at each relay by itself, and again when that was logged too", async () => {
+    await fr.link(hub2)
+    await jp.link(hub2)
+    await fr.send({ lane: 3 })
+    await settle()
+    const [first, second] = [[...hub1.mail], [...hub2.mail]]
+    const again = async (relay: RelayDouble, mail: typeof first): Promise<number> => {
+      relay.mail.splice(0, relay.mail.length, ...mail)
+      await relay.deliver()
+      await settle()
+      return receiptsAt(relay).length
+    }
+    expect(await again(hub1, first)).toBe(1)
+    expect(await again(hub2, second)).toBe(1)
+    expect(await again(hub2, second)).toBe(2)
+    expect(await again(hub1, first)).toBe(2)
+    expect(await again(hub1, first)).toBe(2)
+    clock.move(11)
+    expect(await again(hub1, first)).toBe(3)
+  })
+
+  test("ends nothing when this node's key has lapsed", async () => {
+    await fr.send()
+    await settle()
+    const mail = [...hub1.mail]
+    await hub1.deliver()
+    await settle()
+    clock.move(81 * 86_400)
+    hub1.mail.push(...mail)
+    await hub1.deliver()
+    await settle()
+    expect(jp.lines.filter((line) => line.startsWith("repeat-failed"))).toHaveLength(1)
+  })
+})
