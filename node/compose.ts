@@ -113,10 +113,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       node.dispatcher.stop()
       return rounds.stop()
     })
-    const keep = async (): Promise<void> => {
-      await adoptPrekeys(node, vault)
-      await keepUp(node)
-    }
+    const keep = (): Promise<void> => keepUp(node, () => adoptPrekeys(node, vault))
     await rounds.once("keep-up", keep)
     const linkSecret = (): Uint8Array => vault.newestLinkSecret()
     const doors = trust.relays.map(

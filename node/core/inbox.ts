@@ -531,7 +531,13 @@ export class Inbox {
   async tick(): Promise<void> {
     if (this.#clock.isOff) return
     for (const channel of this.#book.channelsThatHold()) {
-      await this.#serials.run(channel, () => this.#goOn(channel))
+      try {
+        await this.#serials.run(channel, () => this.#goOn(channel))
+      } catch (cause) {
+        // A damaged record holds up its own channel alone.
+        if (!(cause instanceof ChappeError) || cause.code !== "tampered") throw cause
+        this.#log.warn("channel-failed", { channel, code: cause.code })
+      }
     }
     await this.#gaps.ask()
   }

@@ -56,6 +56,7 @@ import { ReceiptBook } from "./receipt-book.ts"
 import { Records } from "./records.ts"
 import { RelayRequests } from "./relay-requests.ts"
 import { Retention } from "./retention.ts"
+import { Serial } from "./serial.ts"
 import { Sessions } from "./sessions.ts"
 import { Succession } from "./succession.ts"
 import { TombstoneMaker } from "./tombstone-maker.ts"
@@ -116,6 +117,8 @@ export type NodeCore = {
   readonly retention: Retention
   readonly log: Log
   readonly sources: Sources
+  /** What time brings, one round after another. */
+  readonly upkeep: Serial
 }
 
 /** Builds every part; nothing is read or started yet. */
@@ -356,6 +359,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     contact,
     retention,
     sources: { me, outbox, statements, evidence, proofs, follower },
+    upkeep: new Serial(),
   }
 }
 
@@ -382,33 +386,56 @@ export async function loadNode(
   await node.journal.load()
 }
 
+/** One part of a round: a refusal, or one damaged record, ends this part alone. A failed disk ends all. */
+async function part(
+  log: Log,
+  event: string,
+  task: () => Promise<unknown>,
+  relay?: string,
+): Promise<void> {
+  try {
+    await task()
+  } catch (cause) {
+    if (!(cause instanceof ChappeError)) throw cause
+    if (cause.code === "storage" || cause.code === "disk-full") throw cause
+    const { code } = cause
+    log.info(`${event}-failed`, relay === undefined ? { code } : { relay, code })
+  }
+}
+
 /** What is due when a link comes up; each part goes on where it stopped. */
 export async function linkIsUp(node: NodeCore, link: RelayLink): Promise<void> {
   const { follower, chain, prekeys, kemKeys, outbox, log, clock } = node
-  const part = async (event: string, task: () => Promise<void>): Promise<void> => {
-    try {
-      await task()
-    } catch (cause) {
-      if (!(cause instanceof ChappeError)) throw cause
-      log.info(`${event}-failed`, { relay: link.relay, code: cause.code })
-    }
-  }
-  await part("directory", () => follower.refresh(link))
-  await part("head", () => node.greetings.confirmHead(link.relay))
-  await part("statements", () => chain.publish(link))
-  await part("prekeys", () => prekeys.provide(link))
+  const { relay } = link
+  await part(log, "directory", () => follower.refresh(link), relay)
+  await part(log, "head", () => node.greetings.confirmHead(relay), relay)
+  await part(log, "statements", () => chain.publish(link), relay)
+  await part(log, "prekeys", () => prekeys.provide(link), relay)
   node.inbox.linkUp()
   node.deadlines.linkUp()
-  await part("dispatch", () => node.dispatcher.linkUp(link))
-  await part("receipts", () => node.receipts.linkUp(link))
-  await part("kem-keys", () => kemKeys.prefetch(link, clock.now()))
-  await part("seal", () => outbox.sealWaiting())
-  await part("journal", () => node.journal.linkUp(link))
+  await part(log, "dispatch", () => node.dispatcher.linkUp(link), relay)
+  await part(log, "receipts", () => node.receipts.linkUp(link), relay)
+  await part(log, "kem-keys", () => kemKeys.prefetch(link, clock.now()), relay)
+  await part(log, "seal", () => outbox.sealWaiting(), relay)
+  await part(log, "journal", () => node.journal.linkUp(link), relay)
 }
 
-/** What time brings: keys, expiry, erasure. Runs once a minute, and at the start. */
-export async function keepUp(node: NodeCore): Promise<void> {
-  const { clock, directory, identity, prekeys, outbox, attachments, inbox, links } = node
+/**
+ * What time brings: keys, expiry, erasure. Runs once a minute, and at the start, after what is to be done
+ * `before` it; one round at a time, whoever asks.
+ */
+export async function keepUp(
+  node: NodeCore,
+  before: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  await node.upkeep.run(async () => {
+    await before()
+    await keepUpOnce(node)
+  })
+}
+
+async function keepUpOnce(node: NodeCore): Promise<void> {
+  const { clock, directory, identity, prekeys, outbox, attachments, inbox, links, log } = node
   await watchClock(node)
   if (clock.isOff) return
   if (!directory.hasRoster || directory.station(identity.name) === undefined) return
@@ -416,22 +443,28 @@ export async function keepUp(node: NodeCore): Promise<void> {
   // A copy of this node learns from its first link that it is one, and must not have forked the chain before.
   const mayLink = directory.linkKeys(node.me, now).some((key) => isOneOf(key, identity.linkKeys))
   const mayExtend = links.hasBeenUp || !mayLink
-  await node.succession.keepUp(mayExtend)
-  if (mayExtend && signingKeyAt(identity, directory, now) !== undefined) await prekeys.keepUp()
-  for (const link of links.inOrder()) {
-    await node.chain.publish(link)
-    await prekeys.provide(link)
-    await node.kemKeys.prefetch(link, clock.now())
-    await node.receipts.useNumbers(link)
-  }
-  await outbox.sealWaiting()
-  if (clock.isConfirmed) {
-    await outbox.expire(clock.now())
-    await outbox.forgetBodies(clock.now())
-    await node.escalations.forgetOld(clock.now())
-    await node.retention.step()
-    await attachments.forgetOld(async (hash) => (await outbox.isUsed(hash)) || inbox.isUsed(hash))
-  }
+  await part(log, "succession", () => node.succession.keepUp(mayExtend))
+  if (mayExtend && signingKeyAt(identity, directory, now) !== undefined)
+    await part(log, "own-prekeys", () => prekeys.keepUp())
+  for (const link of links.inOrder()) await provideAll(node, link)
+  await part(log, "seal", () => outbox.sealWaiting())
+  if (!clock.isConfirmed) return
+  await part(log, "expire", () => outbox.expire(clock.now()))
+  await part(log, "forget-bodies", () => outbox.forgetBodies(clock.now()))
+  await part(log, "escalations", () => node.escalations.forgetOld(clock.now()))
+  await part(log, "retention", () => node.retention.step())
+  await part(log, "attachments", () =>
+    attachments.forgetOld(async (hash) => (await outbox.isUsed(hash)) || inbox.isUsed(hash)),
+  )
+}
+
+/** What a relay is to have of this node, and this node of it. */
+async function provideAll({ log, ...node }: NodeCore, link: RelayLink): Promise<void> {
+  const { relay } = link
+  await part(log, "statements", () => node.chain.publish(link), relay)
+  await part(log, "prekeys", () => node.prekeys.provide(link), relay)
+  await part(log, "kem-keys", () => node.kemKeys.prefetch(link, node.clock.now()), relay)
+  await part(log, "receipts", () => node.receipts.useNumbers(link), relay)
 }
 
 function isOneOf(key: Uint8Array, keys: readonly Uint8Array[]): boolean {
@@ -444,10 +477,12 @@ export async function tick(node: NodeCore): Promise<void> {
   node.dispatcher.pump()
   node.dispatcher.pumpOverdue()
   node.receipts.pump()
-  await node.inbox.tick()
-  await node.catchUp.tick()
-  await node.deadlines.tick()
-  if (node.links.first() !== undefined) await node.outbox.sealWaiting(nodeLimits.sealsPerTick)
+  const { log, outbox } = node
+  await part(log, "inbox", () => node.inbox.tick())
+  await part(log, "catch-up", () => node.catchUp.tick())
+  await part(log, "deadlines", () => node.deadlines.tick())
+  if (node.links.first() !== undefined)
+    await part(log, "seal", () => outbox.sealWaiting(nodeLimits.sealsPerTick))
 }
 
 async function watchClock({ clock, alarms, identity, links }: NodeCore): Promise<void> {
