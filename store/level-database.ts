@@ -3,7 +3,7 @@
 // (LevelDB loses its first manifest in a power cut otherwise); a failed sync is never tried again.
 
 import { type FileHandle, open, rename } from "node:fs/promises"
-import { dirname, join } from "node:path"
+import { dirname } from "node:path"
 import { Level } from "level"
 import { equalBytes } from "../protocol/bytes.ts"
 import { ChappeError } from "../protocol/errors.ts"
@@ -18,7 +18,9 @@ import {
   syncFolder,
 } from "./durable-files.ts"
 import { scrubLevel } from "./level-check.ts"
+import { migrate } from "./migration.ts"
 import { type StoreState, encodeFormat, encodeMark, judgeStore } from "./store-format.ts"
+import { formatPath, markPath } from "./store-paths.ts"
 
 /** `compactRange` is LevelDB's own: `level` leaves out of its types what browsers have none of. */
 type OpenLevel = Level<Uint8Array, Uint8Array> & {
@@ -59,14 +61,6 @@ async function judge(path: string, tableBytesMax: number): Promise<StoreState> {
     mark: await readIfThere(markPath(path)),
   }
   return judgeStore(files, tableBytesMax)
-}
-
-function formatPath(path: string): string {
-  return join(dirname(path), "format")
-}
-
-function markPath(path: string): string {
-  return `${path}.mark`
 }
 
 /** What is wrong with a database that nobody has open; undefined where nothing is. Refused: `newer-format`. */
@@ -149,6 +143,7 @@ export class LevelDatabase {
       await makeFolder(path)
       const state = await judge(path, startCheckBytesMax)
       if (state.kind === "unfinished") await setAside(path)
+      if (state.kind === "whole") await migrate(path, state.format, state.lastSequence)
       const view = { keyEncoding: "view", valueEncoding: "view" } as const
       const level: OpenLevel = new Level(path, view)
       await level.open()
@@ -159,7 +154,7 @@ export class LevelDatabase {
         await syncFolder(path)
       }
       const mark = await openMark(path, sequence)
-      if (state.kind !== "whole" || state.format === 1) {
+      if (state.kind !== "whole") {
         await replaceFile(formatPath(path), encodeFormat())
         await syncFolder(dirname(path))
       }

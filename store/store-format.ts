@@ -17,8 +17,8 @@ export const storeFormat = 2
 
 const markContext = utf8("chappe mark")
 
-export function encodeFormat(): Uint8Array {
-  return utf8(`${storeFormat}\n`)
+export function encodeFormat(version = storeFormat): Uint8Array {
+  return utf8(`${version}\n`)
 }
 
 export function encodeMark(sequence: number): Uint8Array {

@@ -72,12 +72,14 @@ async function runOn(
         await lab.up()
         say(`${n + 1} cuts`)
       }
-      sent.abort()
     }
-    const cutting = cutAll()
     const plan = { members, messages: messagesMost, seed, until: sent.signal }
-    const submitted = await sendAll(lab, plan)
-    await cutting
+    const [submitted] = await Promise.all([
+      sendAll(lab, plan),
+      cutAll().finally(() => {
+        sent.abort()
+      }),
+    ])
     return { messages: submitted.length, faults: await judgeAll(lab, members, submitted) }
   } finally {
     await lab.end()

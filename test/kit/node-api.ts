@@ -133,7 +133,8 @@ export class NodeApi {
       const answer = (await response.json()) as Json
       if (response.ok) return answer
       const refusal = refusalOf(answer)
-      if (refusal.code !== "unauthenticated") throw refusal
+      // After a failed disk the process ends; its supervisor starts it again.
+      if (!["unauthenticated", "storage", "disk-full"].includes(refusal.code)) throw refusal
       this.#session = undefined
       return undefined
     } catch (error) {

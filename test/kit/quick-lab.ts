@@ -61,6 +61,17 @@ export class QuickLab {
     return new QuickLab(dir, ["HQ", ...members], ["hub1", "hub2"])
   }
 
+  /** Of folders that were filled before, as they stand in the base folder's `lab`; its clock starts at `seconds`. */
+  static of(
+    base: string,
+    names: { readonly members: readonly string[]; readonly relays: readonly string[] },
+    seconds: number,
+  ): QuickLab {
+    const lab = new QuickLab(join(base, "lab"), names.members, names.relays)
+    lab.moveClock(seconds - nodeClock.seconds())
+    return lab
+  }
+
   /** For processes that are started from now on, and for those that run. */
   moveClock(seconds: number): void {
     this.#ahead += seconds

@@ -1,7 +1,7 @@
 // What a database's files show before it is opened: damage anywhere is named, and what a crash tore is not
 // taken for damage.
 
-import { cp, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
@@ -118,6 +118,28 @@ describe("a database's files", () => {
     expect(await readFile(join(copy, "format"), "utf8")).toBe("2\n")
     await writeFile(join(copy, "format"), "3\n")
     expect(await refusalOf(contents(copy))).toBe("newer-format")
+  })
+
+  test("a step to a newer format that was cut short is done again", async () => {
+    const whole = await copyOf()
+    const expected = await contents(whole)
+    for (const isMarked of [false, true]) {
+      const copy = await copyOf()
+      await writeFile(join(copy, "format"), "1\n")
+      if (!isMarked) await rm(join(copy, "records.mark"))
+      expect(await contents(copy)).toEqual(expected)
+      expect(await readFile(join(copy, "format"), "utf8")).toBe("2\n")
+    }
+  })
+
+  test("before a mark is made the format that it was made in has its name", async () => {
+    const copy = await copyOf()
+    await rm(join(copy, "format"))
+    await rm(join(copy, "records.mark"))
+    // The mark cannot be written: it is a folder.
+    await mkdir(join(copy, "records.mark.new"))
+    expect(await refusalOf(contents(copy))).toBe("storage")
+    expect(await readFile(join(copy, "format"), "utf8")).toBe("1\n")
   })
 })
 
