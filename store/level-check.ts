@@ -4,6 +4,7 @@
 
 import { fromUtf8 } from "../protocol/bytes.ts"
 import { ChappeError } from "../protocol/errors.ts"
+import type { CleanEnd } from "./clean-end.ts"
 import {
   type LevelVersion,
   batchEntries,
@@ -74,11 +75,12 @@ function textOf(bytes: Uint8Array): string {
 
 /**
  * Looks at MANIFEST and logs, and at tables from the newest on until `tableBytesMax` were read. To be
- * called while nothing has the database open.
+ * called while nothing has the database open. `end`: how it was left, where it was closed.
  */
 export async function checkLevel(
   folder: FolderReader,
   tableBytesMax: number,
+  end?: CleanEnd,
 ): Promise<LevelReport> {
   const version = await readLevelVersion(folder)
   if (version === "none") return { findings: [], lastSequence: 0, isEmpty: true }
@@ -90,7 +92,7 @@ export async function checkLevel(
   const tables = await checkTables(folder, version, tableBytesMax)
   const logs = await checkLogs(folder, version)
   return {
-    findings: [...tables, ...logs.findings],
+    findings: [...tables, ...logs.findings, ...(await checkEnd(folder, version, end))],
     lastSequence: logs.lastSequence,
     isEmpty: version.tables.size === 0 && logs.lastSequence === 0,
   }
@@ -151,7 +153,7 @@ async function checkLogs(
     ({ number }) => number >= version.logNumber || number === version.prevLogNumber,
   )
   if (version.logNumber > 0 && !logs.some(({ number }) => number === version.logNumber)) {
-    const file = `${String(version.logNumber).padStart(6, "0")}.log`
+    const file = logName(version.logNumber)
     return { findings: [{ file, says: "is missing" }], lastSequence: version.lastSequence }
   }
   const findings: LevelFinding[] = []
@@ -173,9 +175,41 @@ async function checkLogs(
       if (batch !== undefined) next = batch.sequence + batch.count
     }
   }
-  // Batches that are in a table already may stand in a log too.
-  const lastSequence = Math.max(version.lastSequence, (next ?? 1) - 1)
-  return { findings, lastSequence }
+  // Every change that the MANIFEST counts was synced before: what tables do not hold stands in these logs.
+  // Where they hold none at all, nothing was written since the last table, as far as this can tell.
+  const last = next === undefined ? version.lastSequence : next - 1
+  const [{ name } = { name: "its log" }] = logs.slice(-1)
+  if (findings.length === 0 && last < version.lastSequence)
+    findings.push({
+      file: name,
+      says: `ends early: changes ${last + 1} to ${version.lastSequence} are missing`,
+    })
+  return { findings, lastSequence: Math.max(version.lastSequence, last) }
+}
+
+/** Whether the log is as long as it was when the database was closed. */
+async function checkEnd(
+  folder: FolderReader,
+  { logNumber }: LevelVersion,
+  end: CleanEnd | undefined,
+): Promise<readonly LevelFinding[]> {
+  // One of an earlier life says nothing any more.
+  if (end === undefined || end.log < logNumber) return []
+  const file = logName(end.log)
+  const length = (await folder.read(file))?.length
+  if (length === end.bytes) return []
+  return [{ file, says: `has ${length ?? "no"} bytes instead of ${end.bytes}` }]
+}
+
+function logName(number: number): string {
+  return `${String(number).padStart(6, "0")}.log`
+}
+
+/** The newest log, and how long it is; undefined where there is none. */
+export async function endOf(folder: FolderReader): Promise<CleanEnd | undefined> {
+  const [last] = named(await folder.names(), logForm, "log").slice(-1)
+  const bytes = last && (await folder.read(last.name))
+  return last && bytes && { log: last.number, bytes: bytes.length }
 }
 
 /**

@@ -2,7 +2,7 @@
 // again after an error. RELIABILITY rules: a new database counts only after a synced write and a synced folder
 // (LevelDB loses its first manifest in a power cut otherwise); a failed sync is never tried again.
 
-import { type FileHandle, open, rename } from "node:fs/promises"
+import { type FileHandle, open, rename, rm } from "node:fs/promises"
 import { dirname } from "node:path"
 import { Level } from "level"
 import { equalBytes } from "../protocol/bytes.ts"
@@ -17,10 +17,11 @@ import {
   storageError,
   syncFolder,
 } from "./durable-files.ts"
-import { scrubLevel } from "./level-check.ts"
+import { encodeEnd } from "./clean-end.ts"
+import { endOf, scrubLevel } from "./level-check.ts"
 import { migrate } from "./migration.ts"
 import { type StoreState, encodeFormat, encodeMark, judgeStore } from "./store-format.ts"
-import { formatPath, markPath } from "./store-paths.ts"
+import { endPath, formatPath, markPath } from "./store-paths.ts"
 
 /** `compactRange` is LevelDB's own: `level` leaves out of its types what browsers have none of. */
 type OpenLevel = Level<Uint8Array, Uint8Array> & {
@@ -59,6 +60,7 @@ async function judge(path: string, tableBytesMax: number): Promise<StoreState> {
     folder: folderReader(path),
     format: await readIfThere(formatPath(path)),
     mark: await readIfThere(markPath(path)),
+    end: await readIfThere(endPath(path)),
   }
   return judgeStore(files, tableBytesMax)
 }
@@ -76,6 +78,7 @@ export async function databaseFault(path: string): Promise<string | undefined> {
 
 /** Writes mark and format of a database that nobody has open, and whose last change has this number. */
 export async function renewMark(path: string, lastSequence: number): Promise<void> {
+  await rm(endPath(path), { force: true })
   await replaceFile(markPath(path), encodeMark(lastSequence))
   await replaceFile(formatPath(path), encodeFormat())
   await syncFolder(dirname(path))
@@ -147,6 +150,7 @@ export class LevelDatabase {
       const view = { keyEncoding: "view", valueEncoding: "view" } as const
       const level: OpenLevel = new Level(path, view)
       await level.open()
+      await rm(endPath(path), { force: true })
       let sequence = state.kind === "whole" ? state.lastSequence : 0
       if (sequence === 0) {
         await level.put(readyKey, Uint8Array.of(1), { sync: true })
@@ -259,6 +263,14 @@ export class LevelDatabase {
     if (this.#failure === undefined) await this.#run("a sync", async () => this.#mark.sync())
     await this.#mark.close()
     await this.#level.close()
+    if (this.#failure === undefined) await this.#run("the end", async () => this.#noteEnd())
+  }
+
+  async #noteEnd(): Promise<void> {
+    const end = await endOf(folderReader(this.#path))
+    if (end === undefined) return
+    await replaceFile(endPath(this.#path), encodeEnd(end))
+    await syncFolder(dirname(this.#path))
   }
 
   /** A failed write may have lost pages that the kernel calls clean: this handle is of no more use. */

@@ -10,6 +10,7 @@
 import { sha256 } from "../keys/crypto.ts"
 import { concat, equalBytes, fromUtf8, readU64, u64, utf8 } from "../protocol/bytes.ts"
 import { ChappeError } from "../protocol/errors.ts"
+import { decodeEnd } from "./clean-end.ts"
 import { type FolderReader, checkLevel } from "./level-check.ts"
 
 /** 1: release 0.1.0, without a mark. */
@@ -41,6 +42,7 @@ export type StoreFiles = {
   /** Undefined where there is no such file. */
   readonly format: Uint8Array | undefined
   readonly mark: Uint8Array | undefined
+  readonly end: Uint8Array | undefined
 }
 
 export type StoreState =
@@ -56,17 +58,19 @@ export type StoreState =
  * files and what is wrong with them, `newer-format`.
  */
 export async function judgeStore(
-  { folder, format, mark }: StoreFiles,
+  { folder, format, mark, end }: StoreFiles,
   tableBytesMax: number,
 ): Promise<StoreState> {
   const version = format === undefined ? undefined : versionOf(format)
-  const report = await checkLevel(folder, tableBytesMax)
+  const cleanEnd = end === undefined ? undefined : decodeEnd(end)
+  const report = await checkLevel(folder, tableBytesMax, cleanEnd)
   const { findings, lastSequence, isEmpty } = report
   if (version === undefined && mark === undefined && isEmpty)
     return (await folder.names()).length === 0 ? { kind: "new" } : { kind: "unfinished" }
   const marked = mark === undefined ? undefined : decodeMark(mark)
   const faults = findings.map(({ file, says }) => `${file} ${says}`)
   if (mark !== undefined && marked === undefined) faults.push("the mark is damaged")
+  if (end !== undefined && cleanEnd === undefined) faults.push("the record of its end is damaged")
   if (version !== undefined && version > 1 && mark === undefined) faults.push("the mark is missing")
   // A store is finished with its format file; its first change was made before.
   if (version === undefined && (marked ?? 0) > 1) faults.push("the format file is missing")

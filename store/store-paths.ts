@@ -7,6 +7,11 @@ export function formatPath(path: string): string {
   return join(dirname(path), "format")
 }
 
+/** How a clean stop left it; absent while it is open, and after a crash. */
+export function endPath(path: string): string {
+  return `${path}.end`
+}
+
 /** The number of the last change. */
 export function markPath(path: string): string {
   return `${path}.mark`

@@ -79,12 +79,13 @@ describe("a database's files", () => {
   })
 
   test("a log that a crash tore is no damage, as long as nothing acknowledged is gone", async () => {
-    const copy = await copyOf()
+    const copy = await mkdtemp(join(dir, "torn-"))
     const store = await openLevelRecordStore(join(copy, "records"))
     await store.commit(ops(9_000))
     const before = await readFile(join(copy, "records.mark"))
     await store.commit(ops(9_001))
     await store.close()
+    await rm(join(copy, "records.end"))
     const [log] = (await filesIn(join(copy, "records"), (path) => path.endsWith(".log"))).slice(-1)
     if (log === undefined) throw new RangeError("no log")
     const bytes = await readFile(log)
@@ -92,6 +93,44 @@ describe("a database's files", () => {
     await expect(contents(copy)).rejects.toThrow(/changes \d+ to \d+ are missing/u)
     await writeFile(join(copy, "records.mark"), before)
     expect(await contents(copy)).toContain(toHex(utf8("k180000")))
+  })
+
+  test("a log that is shorter than at the clean stop is damage, whatever it still holds", async () => {
+    for (const left of [0, 7, 5_000]) {
+      const copy = await copyOf()
+      const store = await openLevelRecordStore(join(copy, "records"))
+      await store.commit(ops(9_000))
+      await store.close()
+      const logs = await filesIn(join(copy, "records"), (path) => path.endsWith(".log"))
+      await truncate(logs.at(-1) ?? "", left)
+      await expect(contents(copy)).rejects.toThrow(`has ${left} bytes instead of`)
+    }
+  })
+
+  test("a log that was cut is damage also when tables were merged after its last change", async () => {
+    const copy = await mkdtemp(join(dir, "merged-"))
+    const random = prng(5)
+    const large = (n: number): RecordOp => ({
+      type: "put",
+      key: utf8(`k${n}`),
+      value: Uint8Array.from({ length: 65_536 }, () => random.below(256)),
+    })
+    const isTable = (path: string): boolean => path.endsWith(".ldb")
+    // Four tables of the same keys are merged into one in the background.
+    for (let n = 0; n < 4; n++) {
+      const store = await openLevelRecordStore(join(copy, "records"))
+      for (let i = 0; i < 32; i++) await store.commit([large(i)])
+      await store.close()
+    }
+    const store = await openLevelRecordStore(join(copy, "records"))
+    await store.commit(ops(9_000))
+    await store.commit(ops(9_001))
+    while ((await filesIn(copy, isTable)).length > 2) await new Promise(setImmediate)
+    await store.close()
+    await rm(join(copy, "records.end"))
+    const logs = await filesIn(join(copy, "records"), (path) => path.endsWith(".log"))
+    await truncate(logs.at(-1) ?? "", 10_000)
+    await expect(contents(copy)).rejects.toThrow(/changes \d+ to \d+ are missing/u)
   })
 
   test("a store that was cut off before its first change is begun again, and what was there is kept", async () => {
