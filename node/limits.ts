@@ -6,6 +6,8 @@ export const nodeLimits = {
   commitBytesMax: 8_388_608, // one group commit: memory that waits for one fsync
   listPage: 256, // records read at once while walking a table
   startCheckBytesMax: 268_435_456, // of database tables, newest first: a second; the scrub reads the rest
+  diskReserveBytes: 33_554_432, // below it no new mail: receipts, log statements and a merge of tables find room
+  fullRetrySeconds: 30, // when a relay is to come again to a node whose disk is full
   retentionEveryMs: 86_400_000, // a day more or less does not matter after 90
   retentionRecords: 2_048, // small ones looked at a minute: 3 million a day
   retentionBatches: 32, // of receipts, looked at a minute: one may have 300 KiB

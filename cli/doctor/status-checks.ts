@@ -2,7 +2,7 @@
 // the key, as on unattended machines; without it the node's own pages must do.
 
 import { ChappeError } from "../../protocol/errors.ts"
-import { formatDuration, formatTime } from "../duration.ts"
+import { formatBytes, formatDuration, formatTime } from "../duration.ts"
 import { type JsonObject, isJsonObject, numberField, objectsField, textField } from "../json.ts"
 import { asOperator } from "../node-client.ts"
 import { gapText } from "../message-view.ts"
@@ -29,6 +29,7 @@ export async function checkNodeStatus(
         ...clockChecks(about, status),
         ...alarmChecks(about, status),
         ...missingChecks(about, status),
+        ...diskChecks(about, status),
         keyCheck(about, dir, status, now),
         rosterCheck(numberField(roster, "number"), numberField(roster, "expires"), now),
         ...officerChecks({ officers: officers ?? [] }, now),
@@ -79,6 +80,13 @@ function clockChecks(about: string, status: JsonObject): readonly Check[] {
   if (!isJsonObject(clock) || clock["off"] !== true) return []
   const says = `${formatDuration(Math.abs(numberField(clock, "offsetSeconds")))} off network time`
   return [bad(`${about}: clock`, says, "set the clock: work is held until it agrees")]
+}
+
+function diskChecks(about: string, status: JsonObject): readonly Check[] {
+  const disk = status["disk"]
+  if (!isJsonObject(disk) || disk["isFull"] !== true) return []
+  const says = `full: ${formatBytes(numberField(disk, "freeBytes"))} left; no new mail is taken`
+  return [bad(`${about}: disk`, says, "make room; the node goes on by itself")]
 }
 
 function missingChecks(about: string, status: JsonObject): readonly Check[] {

@@ -2,7 +2,7 @@
 // place, synced and verified, and only then renamed into it: so what has a hash for a name is whole.
 
 import { createHash } from "node:crypto"
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises"
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises"
 import { join } from "node:path"
 import { equalBytes, toHex } from "../../protocol/bytes.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -169,6 +169,13 @@ class FileBodyFiles implements BodyFiles {
       } finally {
         await handle.close()
       }
+    })
+  }
+
+  freeBytes(): Promise<number> {
+    return guard(async () => {
+      const { bavail, bsize } = await statfs(this.#directory)
+      return bavail * bsize
     })
   }
 

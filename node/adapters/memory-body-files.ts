@@ -9,6 +9,8 @@ import type { BodyFiles, BodyState, BodyUpload } from "../core/ports.ts"
 export type DurableBodies = Map<string, Uint8Array>
 
 export class MemoryBodyFiles implements BodyFiles {
+  /** Room on the disk, for a test to take. */
+  free = 2 ** 40
   readonly #whole: DurableBodies
   readonly #partial = new Map<string, Uint8Array>()
 
@@ -60,6 +62,10 @@ export class MemoryBodyFiles implements BodyFiles {
 
   async verify(hash: Uint8Array): Promise<void> {
     if (!equalBytes(sha256(this.#require(hash)), hash)) throw new ChappeError("tampered")
+  }
+
+  async freeBytes(): Promise<number> {
+    return this.free
   }
 
   async remove(hash: Uint8Array): Promise<void> {

@@ -14,6 +14,8 @@ const help: Readonly<Record<keyof Measured, string>> = {
   proofsWanted: "log entries without an inclusion proof",
   clockOffsetSeconds: "network time minus own clock",
   alarms: "alarms that stand",
+  diskFreeBytes: "room on the disk",
+  diskFull: "1 while nothing new is taken for want of room",
 }
 
 const names = [
@@ -27,6 +29,8 @@ const names = [
   "proofsWanted",
   "clockOffsetSeconds",
   "alarms",
+  "diskFreeBytes",
+  "diskFull",
 ] as const satisfies readonly (keyof Measured)[]
 
 export type Metrics = { readonly contentType: string; readonly text: () => Promise<string> }

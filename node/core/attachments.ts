@@ -12,6 +12,7 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import { officerId } from "../../protocol/names.ts"
 import { nodeLimits } from "../limits.ts"
+import type { DiskRoom } from "./disk-room.ts"
 import type { Identity } from "./identity.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { BodyFiles, NewHash, Random } from "./ports.ts"
@@ -49,6 +50,7 @@ export class Attachments {
   readonly #clock: NetworkClock
   readonly #random: Random
   readonly #newHash: NewHash
+  readonly #room: DiskRoom
 
   constructor(options: {
     readonly identity: Identity
@@ -57,6 +59,7 @@ export class Attachments {
     readonly clock: NetworkClock
     readonly random: Random
     readonly newHash: NewHash
+    readonly room: DiskRoom
   }) {
     this.#identity = options.identity
     this.#files = options.files
@@ -65,12 +68,14 @@ export class Attachments {
     this.#clock = options.clock
     this.#random = options.random
     this.#newHash = options.newHash
+    this.#room = options.room
   }
 
-  /** The attachment's id. Refused: `size`, `usage` when the bytes are not the ones announced. */
+  /** The attachment's id. Refused: `size`, `disk-full`, `usage` when the bytes are not the ones announced. */
   async upload(input: Upload, pieces: AsyncIterable<Uint8Array>): Promise<string> {
     if (input.size > limits.attachmentBytesMax)
       throw new ChappeError("size", `an attachment of ${input.size} bytes`)
+    this.#room.require(input.size)
     // Hedged with the plaintext's hash before the first byte: a cloned machine never encrypts two
     // plaintexts under one key, as another plaintext than the announced one is never finished.
     const draw = hedged(this.#identity.hedgeSecret, this.#random, input.sha256)

@@ -6,18 +6,21 @@ import { linkLanes } from "../../protocol/frames.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { AttachmentRef } from "../../protocol/link-messages.ts"
 import { ask } from "./ask.ts"
+import type { DiskRoom } from "./disk-room.ts"
 import type { LinkTable } from "./link-table.ts"
 import type { BodyFiles, RelayLink } from "./ports.ts"
 
 export class BodyTransfer {
   readonly #files: BodyFiles
   readonly #links: LinkTable
+  readonly #room: DiskRoom
   readonly #uploads = new Map<string, Promise<void>>()
   readonly #downloads = new Map<string, Promise<void>>()
 
-  constructor(files: BodyFiles, links: LinkTable) {
+  constructor(files: BodyFiles, links: LinkTable, room: DiskRoom) {
     this.#files = files
     this.#links = links
+    this.#room = room
   }
 
   /** Until the relay has the body whole. Refused as the relay refuses; `not-found` without a copy here. */
@@ -63,6 +66,8 @@ export class BodyTransfer {
     const state = await this.#files.state(hash)
     if (state.kind === "whole") return
     let offset = state.kind === "partial" ? state.length : 0
+    if (!this.#room.has(length - offset))
+      throw new ChappeError("attachments-missing", "the disk has no room for the attachment now")
     while (offset < length) {
       const wanted = Math.min(limits.bodyPartBytesMax, length - offset)
       const get = { name: "bodyGet", hash, offset, length: wanted } as const

@@ -31,6 +31,7 @@ import { limits } from "../../protocol/limits.ts"
 import { sha256 } from "../../keys/crypto.ts"
 import type { Attachments } from "./attachments.ts"
 import type { BodyTransfer } from "./body-transfer.ts"
+import type { DiskRoom } from "./disk-room.ts"
 import type { Identity } from "./identity.ts"
 import type { Inbox } from "./inbox.ts"
 import type { InboxItem, InboxState, StoredMail } from "./inbox-records.ts"
@@ -97,6 +98,7 @@ export class Correspondence {
   readonly #batches: BatchVerifier
   readonly #clock: NetworkClock
   readonly #random: Random
+  readonly #room: DiskRoom
 
   constructor(options: {
     readonly identity: Identity
@@ -109,6 +111,7 @@ export class Correspondence {
     readonly batches: BatchVerifier
     readonly clock: NetworkClock
     readonly random: Random
+    readonly room: DiskRoom
   }) {
     this.#identity = options.identity
     this.#directory = options.directory
@@ -120,13 +123,14 @@ export class Correspondence {
     this.#batches = options.batches
     this.#clock = options.clock
     this.#random = options.random
+    this.#room = options.room
   }
 
   // ---- Writing
 
   /**
    * Stored and, if keys are at hand, sealed when it resolves. Refused: `unknown-recipient`, `capability`,
-   * `document`, `size`, `usage`, `not-found` for an attachment, `idempotency-key`.
+   * `document`, `size`, `usage`, `not-found` for an attachment, `idempotency-key`, `disk-full`.
    */
   async send(session: Session, request: SendRequest): Promise<OutboxItem> {
     const { idempotency } = request
@@ -305,6 +309,7 @@ export class Correspondence {
   }
 
   async #write(session: Session, made: NewContent): Promise<OutboxItem> {
+    this.#room.require(0)
     const { officer, signing } = session
     const { type, document, lane } = made
     if (made.members.length === 0) throw new ChappeError("usage", "it has no recipients")

@@ -20,6 +20,7 @@ import {
 import { inclusionPaths, leafHash } from "../../protocol/tree.ts"
 import { nodeLimits } from "../limits.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
+import type { DiskRoom } from "./disk-room.ts"
 import type { Evidence } from "./evidence.ts"
 import type { Inbox } from "./inbox.ts"
 import type { LogStatements } from "./log-statements.ts"
@@ -58,6 +59,7 @@ export class Courier {
   readonly #records: Records
   readonly #seen: Table<number>
   readonly #clock: NetworkClock
+  readonly #room: DiskRoom
 
   constructor(options: {
     readonly me: string
@@ -70,6 +72,7 @@ export class Courier {
     readonly files: BodyFiles
     readonly records: Records
     readonly clock: NetworkClock
+    readonly room: DiskRoom
   }) {
     this.#me = options.me
     this.#follower = options.follower
@@ -82,6 +85,7 @@ export class Courier {
     this.#records = options.records
     this.#seen = options.records.table("courier-seen", uint(0xffff_ffff))
     this.#clock = options.clock
+    this.#room = options.room
   }
 
   // ---- Giving out
@@ -167,9 +171,10 @@ export class Courier {
 
   /**
    * Takes a file in, part by part. Refused: `courier` for one that is cut or changed, `not-for-me`,
-   * `duplicate` for one that was taken in before.
+   * `duplicate` for one that was taken in before, `disk-full`.
    */
   async import(source: AsyncIterable<Uint8Array>): Promise<CourierTaken> {
+    this.#room.require(0)
     const frames = readCourier(source, sha256)
     let taken = { from: "", messages: 0, receipts: 0, refused: 0 }
     let body: AttachmentRef | undefined
@@ -225,6 +230,7 @@ export class Courier {
     const have = state.kind === "none" ? 0 : state.length
     // What is here already, whole or in part, is not written again.
     if (state.kind === "whole" || offset + part.length <= have) return
+    this.#room.require(body.length - offset)
     if (offset !== have) throw new ChappeError("courier", "a part of an attachment is missing")
     await this.#files.append(hash, offset, part)
     if (offset + part.length === body.length) await this.#files.finish(hash, body.length)

@@ -35,6 +35,7 @@ import {
 } from "./channel.ts"
 import { ChannelBook } from "./channel-book.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
+import type { DiskRoom } from "./disk-room.ts"
 import type { Gap, Gaps } from "./gaps.ts"
 import {
   type HeldDelivery,
@@ -68,6 +69,12 @@ export type DeliveryAnswer =
       readonly final: boolean
       readonly retrySeconds: number
     }
+
+/** What taking it may write, all in all. */
+function bytesOf({ body, attachments }: LinkMessage<"deliver">): number {
+  const eager = attachments.filter(({ length }) => length <= limits.attachmentEagerBytesMax)
+  return eager.reduce((sum, { length }) => sum + length, 2 * body.length)
+}
 
 /** Not now: the relay keeps it and delivers it again. */
 class Postponed extends ChappeError {
@@ -121,6 +128,7 @@ export class Inbox {
   readonly #book: ChannelBook
   readonly #gaps: Gaps
   readonly #wanted: BodyRequests
+  readonly #room: DiskRoom
   readonly #serials = new Serials()
   /** By relay: the last time its directory was fetched for a doubtful key. */
   readonly #refreshes = new Map<string, { readonly atMs: number; readonly done: Promise<void> }>()
@@ -144,6 +152,7 @@ export class Inbox {
     readonly policy: () => DeliveryPolicy
     readonly gaps: Gaps
     readonly wanted: BodyRequests
+    readonly room: DiskRoom
   }) {
     const { records } = options
     this.#me = options.me
@@ -168,6 +177,7 @@ export class Inbox {
     this.#book = new ChannelBook(records)
     this.#gaps = options.gaps
     this.#wanted = options.wanted
+    this.#room = options.room
   }
 
   async load(): Promise<void> {
@@ -227,6 +237,7 @@ export class Inbox {
     // 3: however late, whatever became of keys and times since.
     if (await this.#isAnswered(parsed.messageId, link.relay)) return { kind: "taken" }
     if (this.#clock.isOff) throw new Postponed("clock", 60)
+    if (!this.#room.has(bytesOf(message))) throw new Postponed("busy", nodeLimits.fullRetrySeconds)
     // 4 to 8
     const now = this.#clock.now()
     const verified = await this.#verify(parsed, link, now)

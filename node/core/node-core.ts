@@ -22,6 +22,7 @@ import { Cosignatures } from "./cosignatures.ts"
 import { CustodyWait } from "./custody-wait.ts"
 import { Deadlines } from "./deadlines.ts"
 import { DirectoryFollower } from "./directory-follower.ts"
+import { DiskRoom } from "./disk-room.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { Enrolment } from "./enrolment.ts"
 import { Escalations } from "./escalations.ts"
@@ -115,6 +116,7 @@ export type NodeCore = {
   readonly greetings: Greetings
   readonly contact: FirstContact
   readonly retention: Retention
+  readonly room: DiskRoom
   readonly log: Log
   readonly sources: Sources
   /** What time brings, one round after another. */
@@ -142,7 +144,8 @@ export function connectNode(ports: NodePorts): NodeCore {
   const kemKeys = new KemKeys(me, directory, links, records)
   const statements = new LogStatements({ identity, directory, records, random, now })
   const proofs = new Proofs(records, alarms)
-  const bodies = new BodyTransfer(files, links)
+  const room = new DiskRoom(files, log)
+  const bodies = new BodyTransfer(files, links, room)
   const policy = (): DeliveryPolicy => deliveryPolicyOf(directory)
   const outbox = new Outbox({
     identity,
@@ -215,6 +218,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     policy,
     gaps,
     wanted,
+    room,
   })
   const catchUp = new CatchUp({
     me,
@@ -290,13 +294,14 @@ export function connectNode(ports: NodePorts): NodeCore {
     files,
     records,
     clock,
+    room,
   })
   const retention = new Retention({ records, clock, log, tables: [inbox, receipts, courier] })
   const greetings = new Greetings({ identity, directory, follower, statements, alarms, clock })
   const contact = new FirstContact({ me, directory, follower, chain, links, log })
   const witness = new Witness({ identity, directory, follower, records, alarms, clock })
   const journal = new Journal({ records, statements, links, proofs, clock, log })
-  const attachments = new Attachments({ identity, files, records, clock, random, newHash })
+  const attachments = new Attachments({ identity, files, records, clock, random, newHash, room })
   const sessions = new Sessions({ me, directory, files: ports.officers, clock, random })
   const correspondence = new Correspondence({
     identity,
@@ -309,6 +314,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     batches,
     clock,
     random,
+    room,
   })
   const custody = new CustodyWait(outbox, links, clock)
   const enrolment = new Enrolment({ me, directory, chain, links, clock })
@@ -358,6 +364,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     greetings,
     contact,
     retention,
+    room,
     sources: { me, outbox, statements, evidence, proofs, follower },
     upkeep: new Serial(),
   }
@@ -369,6 +376,7 @@ export async function loadNode(
   bundle: DirectoryBundle,
   founding: readonly Uint8Array[] = [],
 ): Promise<void> {
+  await node.room.look()
   await node.alarms.load()
   node.directory.applyInOrder(bundle.statements)
   await node.follower.load()
@@ -474,6 +482,7 @@ function isOneOf(key: Uint8Array, keys: readonly Uint8Array[]): boolean {
 /** What is looked at every few seconds. */
 export async function tick(node: NodeCore): Promise<void> {
   await watchClock(node)
+  await node.room.look()
   node.dispatcher.pump()
   node.dispatcher.pumpOverdue()
   node.receipts.pump()

@@ -86,6 +86,9 @@ export interface BodyFiles {
 
   /** Forgetting what is not there is not an error. */
   remove(hash: Uint8Array): Promise<void>
+
+  /** Room on the disk, in bytes. */
+  freeBytes(): Promise<number>
 }
 
 export interface Clock {

@@ -3,6 +3,7 @@
 import type { Alarms } from "./alarms.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
+import type { DiskRoom } from "./disk-room.ts"
 import type { Escalations } from "./escalations.ts"
 import type { Inbox } from "./inbox.ts"
 import type { Journal } from "./journal.ts"
@@ -26,6 +27,7 @@ type Parts = {
   readonly outbox: Outbox
   readonly proofs: Proofs
   readonly receipts: ReceiptBook
+  readonly room: DiskRoom
 }
 
 /** Levels, for metrics and for people. */
@@ -40,6 +42,9 @@ export type Measured = {
   readonly proofsWanted: number
   readonly clockOffsetSeconds: number
   readonly alarms: number
+  readonly diskFreeBytes: number
+  /** 1: nothing new is taken. */
+  readonly diskFull: number
 }
 
 export function measure(parts: Parts): Measured {
@@ -54,6 +59,8 @@ export function measure(parts: Parts): Measured {
     proofsWanted: parts.proofs.wantedCount,
     clockOffsetSeconds: parts.clock.offsetSeconds,
     alarms: parts.alarms.list().length,
+    diskFreeBytes: parts.room.freeBytes,
+    diskFull: parts.room.has(0) ? 0 : 1,
   }
 }
 
@@ -66,7 +73,14 @@ export type RelayState = {
 
 export function statusView(parts: Parts, relays: readonly RelayState[]): JsonObject {
   const { me, alarms, clock, directory, follower, journal } = parts
-  const { links: _, clockOffsetSeconds: __, alarms: ___, ...queues } = measure(parts)
+  const {
+    links: _,
+    clockOffsetSeconds: __,
+    alarms: ___,
+    diskFreeBytes,
+    diskFull,
+    ...queues
+  } = measure(parts)
   const station = directory.hasRoster ? directory.station(me) : undefined
   return {
     name: me,
@@ -88,6 +102,7 @@ export function statusView(parts: Parts, relays: readonly RelayState[]): JsonObj
       })),
     },
     journal: { entries: journal.length },
+    disk: { freeBytes: diskFreeBytes, isFull: diskFull === 1 },
     alarms: alarms.list().map(({ kind, subject, at }) => ({ kind, subject, at })),
   }
 }

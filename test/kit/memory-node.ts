@@ -112,6 +112,7 @@ export class MemoryNode {
   readonly clock: StillClock
   readonly records: DurableRecords = new Map()
   readonly bodies: DurableBodies = new Map()
+  files = new MemoryBodyFiles(this.bodies)
   readonly lines: string[] = []
   failure: ChappeError | undefined
   readonly #vault: KeyVault
@@ -138,12 +139,13 @@ export class MemoryNode {
       this.lines.push(`${event} ${JSON.stringify(fields)}`)
     }
     const log: Log = { info: say, warn: say, error: say }
+    this.files = new MemoryBodyFiles(this.bodies)
     const core = connectNode({
       vault: this.#vault,
       dataKey: member.dataKey,
       anchor: this.world.anchor,
       store: plan.store ?? new MemoryRecordStore(this.records, plan.failure),
-      files: new MemoryBodyFiles(this.bodies),
+      files: this.files,
       officers: { read: (name) => this.#officerFile(name) },
       clock: this.clock,
       random: countingRandom(`${this.name} ${this.records.size} ${this.clock.seconds()}`),

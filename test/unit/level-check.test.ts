@@ -48,6 +48,7 @@ async function copyOf(): Promise<string> {
   return copy
 }
 
+const isTable = (path: string): boolean => path.endsWith(".ldb")
 const counts = (path: string): boolean => !/^(?:LOG|LOG\.old|LOCK)$/u.test(basename(path))
 
 beforeAll(async () => {
@@ -115,7 +116,6 @@ describe("a database's files", () => {
       key: utf8(`k${n}`),
       value: Uint8Array.from({ length: 65_536 }, () => random.below(256)),
     })
-    const isTable = (path: string): boolean => path.endsWith(".ldb")
     // Four tables of the same keys are merged into one in the background.
     for (let n = 0; n < 4; n++) {
       const store = await openLevelRecordStore(join(copy, "records"))
