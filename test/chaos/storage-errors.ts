@@ -2,6 +2,7 @@
 // process says so and ends; started again without the fault, everything acknowledged is there.
 
 import { execFile, spawn } from "node:child_process"
+import { join } from "node:path"
 import { promisify } from "node:util"
 import { program } from "../kit/command.ts"
 import { isFaultless } from "../kit/judge.ts"
@@ -12,12 +13,13 @@ import { judgeAll, sendAll } from "../kit/traffic.ts"
 import type { Chaos } from "./chaos.ts"
 
 const members = ["FR", "JP"]
-// What only disks are asked for; write() is also how threads wake each other.
-const calls = ["fdatasync", "fsync", "pwrite64"] as const
+// What comes often, often; write() is also how threads wake each other, so only the database's log counts.
+const calls = ["fdatasync", "fdatasync", "write", "write", "pwrite64", "fsync"] as const
 const errors = ["EIO", "ENOSPC"] as const
 const callsMost = 200
 const messagesMin = 6
-const callsPerMessage = 4 // at least: later calls need more traffic
+const callsPerMessage = 2 // at least: later calls need more traffic
+const logNumbers = 1_000 // a database takes three at each start
 const named = ["storage", "disk-full"]
 
 type Victim = { readonly role: "relay" | "node"; readonly dir: string }
@@ -32,10 +34,19 @@ async function unavailable(): Promise<string | undefined> {
   }
 }
 
+/** The tracer's words for a database's logs, whatever number the next one has. */
+function logsIn(records: string): readonly string[] {
+  return Array.from({ length: logNumbers }, (_, n) => [
+    "-P",
+    join(records, `${String(n).padStart(6, "0")}.log`),
+  ]).flat()
+}
+
 /** `when` counts the calls of each thread: so one thread does all of the disk's work. */
 function startTraced({ role, dir }: Victim, call: string, fault: string): OneProcess {
   const words = [role, "start", "--dir", dir, "--json", "--with-parent"]
-  const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:${fault}`]
+  const paths = call === "write" ? logsIn(join(dir, "data", "records")) : []
+  const inject = [...paths, "-e", `trace=${call}`, "-e", `inject=${call}:${fault}`]
   const child = spawn("strace", ["-f", "-qq", "-o", "/dev/null", ...inject, ...program, ...words], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, UV_THREADPOOL_SIZE: "1" },
@@ -52,7 +63,7 @@ export const storageErrors: Chaos = {
   name: "storage-errors",
   says: "EIO or ENOSPC at one of the first 200 sync and write calls of a node or relay: it says so and ends, 0 acknowledged lost",
   unit: "trials",
-  sizes: { brief: 6, ci: 40, long: 1_200 },
+  sizes: { brief: 4, ci: 200, long: 1_200 },
   unavailable,
   async run({ count, seed, say }) {
     const random = prng(seed)
