@@ -52,6 +52,8 @@ test(
       clock: {
         ...systemClock,
         seconds: () => systemClock.seconds() + ahead,
+        // Else it would be a clock that jumped, and ends nothing.
+        monotonicMs: () => systemClock.monotonicMs() + 1_000 * ahead,
         // What is done every few hours is done every second here.
         every: (ms, call) => systemClock.every(Math.min(ms, 1_000), call),
       },
