@@ -37,7 +37,8 @@ export type PublisherParts = {
   readonly keepsEntries: boolean
 }
 
-function signedKey(origin: string): Uint8Array {
+/** Where a log's last signed head is recorded, before it is published. */
+export function signedKey(origin: string): Uint8Array {
   return recordKey("signed", framed(origin))
 }
 

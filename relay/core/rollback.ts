@@ -9,7 +9,8 @@ import { crypto } from "../../keys/crypto.ts"
 import type { Committer } from "./committer.ts"
 import type { Journal, RecordStore } from "./ports.ts"
 import type { PublishedLog } from "./published-log.ts"
-import { openHead } from "./publisher.ts"
+import { openHead, signedKey } from "./publisher.ts"
+import { signedRecord } from "./records.ts"
 import { openRecord, recordKey } from "./tables.ts"
 
 const provenKey = recordKey("rollback")
@@ -50,8 +51,8 @@ export class Rollback {
   }
 
   /**
-   * Takes a checkpoint of an own log from whoever has it. One that the log has passed proves nothing.
-   * Refused: `note`, `unknown-key` for one that is not ours.
+   * Takes a checkpoint of an own log from whoever has it. One that is not beyond what is recorded as signed
+   * proves nothing. Refused: `note`, `unknown-key` for one that is not ours.
    */
   async shown(peer: string, origin: string, note: Uint8Array): Promise<void> {
     const log = this.#logOf(origin)
@@ -59,13 +60,15 @@ export class Rollback {
     if (log === undefined || named === undefined)
       throw new ChappeError("unknown-key", `${origin} is no log of this relay`)
     const { size } = openHead(parseVerifierKey(crypto, named.logVkey), note)
-    if (size <= log.head.size) return
-    this.#journal.warn("rollback", { peer, origin, size, own: log.head.size })
-    await this.#committer.commit(async (draft) => {
-      draft.putBytes(provenKey, note)
-      return () => undefined
+    const own = await this.#committer.commit(async (draft) => {
+      // What is recorded is ahead of what is published: the peer may have read the file sooner than we know.
+      const signed = (await draft.get(signedRecord, signedKey(origin)))?.size ?? 0
+      if (size > signed) draft.putBytes(provenKey, note)
+      return () => signed
     })
-    const why = `${peer} shows ${origin} with ${size} entries, signed here; this copy has ${log.head.size}`
+    if (size <= own) return
+    this.#journal.warn("rollback", { peer, origin, size, own })
+    const why = `${peer} shows ${origin} with ${size} entries, signed here; this copy has ${own}`
     this.#failed(new ChappeError("rollback", why))
   }
 }
