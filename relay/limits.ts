@@ -44,10 +44,12 @@ export const relayLimits = {
   windowBytes: 4_194_304, // … and their bodies: what a slow peer can hold in our memory
   readAheadItems: 16,
   forwardPatienceMs: 5_000, // a dead next relay must not hold a flash
+  answerPatienceMs: 20_000, // for a relay's answers to mail: beyond what a busy disk takes, below a flash's deadline
+  silentMs: 60_000, // then a relay that did not answer is tried again
   drainGraceMs: 10_000, // a submit that was under way when the relay began to be emptied
   retargetItems: 64, // per commit while a dead relay's queue is moved
   memberBytesMax: 1_073_741_824, // waiting for one member: 1 GiB, a month of an office's mail
-  outboundBytesMax: 4_194_304, // answers that wait for one link; beyond it requests wait
+  outboundBytesMax: 4_194_304, // answers of one sort that wait for one link; beyond it requests wait
 
   // Signatures
   verifiedBatchesMax: 4_096, // remembered batch equations: 32 bytes each

@@ -12,7 +12,7 @@ import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { Damage } from "./damage.ts"
 import type { RelayStep } from "./draft.ts"
-import { type Peer, type Request, expectAnswer } from "./links.ts"
+import { type Links, type Peer, type Request, expectAnswer } from "./links.ts"
 import { type Mail, laneKey, queueKey, sliceKey } from "./mail.ts"
 import { Refusal } from "./peer-link.ts"
 import type { PeerWatch } from "./peer-watch.ts"
@@ -37,6 +37,7 @@ export type DeliveryParts = {
   readonly committer: Committer
   readonly mail: Mail
   readonly routes: Routes
+  readonly links: Links
   readonly watch: PeerWatch
   readonly clock: Clock
   readonly metrics: Metrics
@@ -60,6 +61,10 @@ export class Delivery {
   readonly #queue: string
   readonly #lanes = new Map<number, LaneState>()
   #unansweredBytes = 0
+  /** When the peer last answered, or mail to it was last seen to move. */
+  #movedAtMs = 0
+  #unsentBytes = 0
+  #asked = 0
   #isPumping = false
   #again = false
   #isStopped = false
@@ -80,6 +85,34 @@ export class Delivery {
 
   stop(): void {
     this.#isStopped = true
+  }
+
+  /**
+   * To be called once a second. A relay whose link answers pings and whose mail nobody answers would hold
+   * what is in its window for ever: it counts as away. What a slow line still takes in is no silence.
+   */
+  tend(): void {
+    const { clock, links, journal } = this.#parts
+    if (this.#isStopped || this.#peer.role !== "relay") return
+    const nowMs = clock.monotonicMs()
+    const { unsentBytes } = this.#peer
+    const isTaking = unsentBytes > 0 && unsentBytes !== this.#unsentBytes
+    this.#unsentBytes = unsentBytes
+    if (isTaking || this.#asked === 0) this.#movedAtMs = nowMs
+    if (nowMs - this.#movedAtMs < relayLimits.answerPatienceMs) return
+    journal.warn("silent", { peer: this.#peer.name, unanswered: this.#asked })
+    links.fellSilent(this.#peer, this.#movedAtMs)
+  }
+
+  async #ask(lane: LinkLane, request: Request): Promise<LinkMessage> {
+    if (this.#asked === 0) this.#movedAtMs = this.#parts.clock.monotonicMs()
+    this.#asked += 1
+    try {
+      return await this.#peer.request(lane, request)
+    } finally {
+      this.#asked -= 1
+      this.#movedAtMs = this.#parts.clock.monotonicMs()
+    }
   }
 
   /** Position up to which the lane was handed to the peer, as far as it has answered; 0 for nothing. */
@@ -175,7 +208,10 @@ export class Delivery {
 
   /** A link that went down says nothing about the item; anything else is tried again later. */
   #failed({ lane, position }: Placed, cause: unknown): void {
-    if (cause instanceof ChappeError && cause.code === "link-down") return
+    if (isCut(cause)) {
+      this.stop()
+      return
+    }
     const seconds = cause instanceof Refusal ? cause.retrySeconds : 5
     const code = cause instanceof ChappeError ? cause.code : "internal"
     this.#parts.watch.failed(this.#queue, lane, code)
@@ -222,7 +258,7 @@ export class Delivery {
   ): Promise<void> {
     const { committer, mail } = this.#parts
     try {
-      expectAnswer(await this.#peer.request(linkLanes.control, requestOf(item)), "done")
+      expectAnswer(await this.#ask(linkLanes.control, requestOf(item)), "done")
     } catch (cause) {
       // Refused for good: the peer cannot use it, and nobody else wants it.
       if (!(cause instanceof Refusal) || !cause.isFinal) throw cause
@@ -246,7 +282,7 @@ export class Delivery {
     const { record, body } = whole
     await turn.before
     try {
-      const asked = this.#peer.request(lanesOf(placed.lane), {
+      const asked = this.#ask(lanesOf(placed.lane), {
         name: "deliver",
         header: record.header,
         auth: record.auth,
@@ -312,7 +348,7 @@ export class Delivery {
     if (record.attachments.length === 0) await turn.before
     let custody: LinkMessage<"custody">
     try {
-      const asked = this.#peer.request(lanesOf(lane), {
+      const asked = this.#ask(lanesOf(lane), {
         name: "forward",
         header: record.header,
         auth: record.auth,
@@ -379,12 +415,12 @@ export class Delivery {
   async #push({ hash, length }: AttachmentRef): Promise<void> {
     const { attachments } = this.#parts
     const offer = { name: "bodyOffer", body: { hash, length } } as const
-    const has = await this.#peer.request(linkLanes.bulk, offer)
+    const has = await this.#ask(linkLanes.bulk, offer)
     let { offset } = expectAnswer(has, "bodyHave")
     while (offset < length) {
       const part = await attachments.read(hash, offset, limits.bodyPartBytesMax)
       const put = { name: "bodyPut", hash, offset, part } as const
-      const answer = expectAnswer(await this.#peer.request(linkLanes.bulk, put), "bodyHave")
+      const answer = expectAnswer(await this.#ask(linkLanes.bulk, put), "bodyHave")
       if (answer.offset <= offset)
         throw new ChappeError(
           "attachments-missing",
@@ -398,6 +434,11 @@ export class Delivery {
     const slice = await this.#parts.committer.read(sliceRecord, sliceKey(messageId, node))
     return slice?.queue === this.#queue ? slice : undefined
   }
+}
+
+/** Our own word, not a peer's that says it of itself. */
+function isCut(cause: unknown): boolean {
+  return cause instanceof ChappeError && !(cause instanceof Refusal) && cause.code === "link-down"
 }
 
 function requestOf(item: Exclude<QueueItem, { readonly name: "message" }>): Request {

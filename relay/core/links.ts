@@ -3,6 +3,7 @@
 import { ChappeError } from "../../protocol/errors.ts"
 import type { LinkLane } from "../../protocol/frames.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
+import { relayLimits } from "../limits.ts"
 
 /** A link message without its request number. */
 export type Unnumbered<M> = M extends { readonly request: number } ? Omit<M, "request"> : never
@@ -18,6 +19,8 @@ export interface Peer {
   readonly linkKey: Uint8Array
   /** Resolves with the answer, whatever it is. Refused: `link-down`, `busy`. */
   request(lane: LinkLane, request: Request): Promise<LinkMessage>
+  /** What was to be sent and has not left for the link. */
+  readonly unsentBytes: number
   /** Whether the peer answers a ping within that time. */
   isAlive(patienceMs: number): Promise<boolean>
   /** Ends the link; the code tells the peer why. */
@@ -28,6 +31,7 @@ export class Links {
   readonly #peers = new Map<string, Peer>()
   readonly #downSince = new Map<string, number>()
   readonly #draining = new WeakSet<Peer>()
+  readonly #silent = new Map<string, { readonly sinceMs: number; readonly untilMs: number }>()
   readonly #nowMs: () => number
 
   constructor(nowMs: () => number) {
@@ -54,21 +58,45 @@ export class Links {
     return this.#peers.has(name)
   }
 
+  /** Linked, and nothing says that it does not answer: mail may go there. */
+  isReached(name: string): boolean {
+    return this.#peers.has(name) && !this.#isSilent(name)
+  }
+
+  /**
+   * The relay has left its mail unanswered since `sinceMs`: its link is closed, and for a while it counts as
+   * away even when it is linked again, so that mail goes around it; then it may show that it answers.
+   */
+  fellSilent(peer: Peer, sinceMs: number): void {
+    this.#silent.set(peer.name, { sinceMs, untilMs: this.#nowMs() + relayLimits.silentMs })
+    peer.close("busy")
+  }
+
+  #isSilent(name: string): boolean {
+    const silent = this.#silent.get(name)
+    if (silent === undefined) return false
+    if (this.#nowMs() < silent.untilMs) return true
+    this.#silent.delete(name)
+    return false
+  }
+
   /** The relay is being emptied and asks to be spared, or takes new mail again. */
   drains(peer: Peer, isOn: boolean): void {
     if (isOn) this.#draining.add(peer)
     else this.#draining.delete(peer)
   }
 
-  /** Linked, and not being emptied. */
+  /** Reached, and not being emptied. */
   isOpen(name: string): boolean {
     const peer = this.#peers.get(name)
-    return peer !== undefined && !this.#draining.has(peer)
+    return peer !== undefined && this.isReached(name) && !this.#draining.has(peer)
   }
 
-  /** How long the peer has been away; from the first question on for one never seen. */
+  /** How long the peer has been away or silent; from the first question on for one never seen. */
   downMs(name: string): number {
-    if (this.#peers.has(name)) return 0
+    if (this.isReached(name)) return 0
+    const silent = this.#silent.get(name)
+    if (silent !== undefined) return this.#nowMs() - silent.sinceMs
     const since = this.#downSince.get(name) ?? this.#nowMs()
     this.#downSince.set(name, since)
     return this.#nowMs() - since

@@ -14,6 +14,7 @@ import {
 import type { LinkEvent, LinkSession } from "../../protocol/link-session.ts"
 import { relayLimits } from "../limits.ts"
 import { isFinal } from "./admit-submit.ts"
+import { AnswerRoom } from "./answer-room.ts"
 import type { Peer, PeerRole, Request } from "./links.ts"
 import type { Clock, Journal } from "./ports.ts"
 import { Later } from "./turns.ts"
@@ -39,12 +40,17 @@ type Waiting = {
   readonly reject: (why: ChappeError) => void
 }
 
-const answerLanes: Partial<Record<LinkMessage["name"], LinkLane>> = {
-  bodyPart: linkLanes.bulk,
-  directoryPart: linkLanes.priority,
-  prekeysPart: linkLanes.priority,
-  proofs: linkLanes.priority,
+/** Requests for what is read from the disk, long answers to short questions: one after another. */
+const readLanes: Partial<Record<LinkMessage["name"], LinkLane>> = {
+  bodyGet: linkLanes.bulk,
+  consistencyGet: linkLanes.priority,
+  directoryGet: linkLanes.priority,
+  prekeysGet: linkLanes.priority,
+  proofsGet: linkLanes.priority,
 }
+
+/** What waits for the link; `room` for an answer. */
+type Outgoing = { readonly bytes: Uint8Array; readonly room: AnswerRoom | undefined }
 
 /** How long a peer waits before it asks again, by code; for others 5 s. */
 const retryAfter: Partial<Record<ErrorCode, number>> = {
@@ -66,8 +72,11 @@ export class PeerLink implements Peer {
   readonly #clock: Clock
   readonly #journal: Journal
   readonly #handler: Handler
+  readonly #ended: (link: PeerLink) => void
   readonly #waiting = new Map<number, Waiting>()
-  readonly #outbox = new Map<LinkLane, Uint8Array[]>()
+  readonly #outbox = new Map<LinkLane, Outgoing[]>()
+  readonly #reads = new Map<LinkLane, AnswerRoom>()
+  readonly #answers = new Map<LinkLane, AnswerRoom>()
   readonly #probes = new Set<(isAlive: boolean) => void>()
   #requests = 0
   #isDown = false
@@ -81,6 +90,8 @@ export class PeerLink implements Peer {
     readonly clock: Clock
     readonly journal: Journal
     readonly handler: Handler
+    /** Called once, when nothing goes over this link any more, whatever its socket still does. */
+    readonly ended: (link: PeerLink) => void
   }) {
     this.name = parts.name
     this.role = parts.role
@@ -90,6 +101,13 @@ export class PeerLink implements Peer {
     this.#clock = parts.clock
     this.#journal = parts.journal
     this.#handler = parts.handler
+    this.#ended = parts.ended
+  }
+
+  get unsentBytes(): number {
+    let bytes = this.#session.queuedBytes
+    for (const queue of this.#outbox.values()) for (const one of queue) bytes += one.bytes.length
+    return bytes
   }
 
   async request(lane: LinkLane, request: Request): Promise<LinkMessage> {
@@ -155,6 +173,7 @@ export class PeerLink implements Peer {
   down(): void {
     if (this.#isDown) return
     this.#isDown = true
+    this.#ended(this)
     for (const { reject } of this.#waiting.values()) reject(new ChappeError("link-down"))
     this.#waiting.clear()
     this.#outbox.clear()
@@ -162,9 +181,9 @@ export class PeerLink implements Peer {
     this.#wire.end()
   }
 
-  #send(lane: LinkLane, bytes: Uint8Array): void {
+  #send(lane: LinkLane, bytes: Uint8Array, room?: AnswerRoom): void {
     const queue = this.#outbox.get(lane) ?? []
-    queue.push(bytes)
+    queue.push({ bytes, room })
     this.#outbox.set(lane, queue)
     this.flush()
   }
@@ -172,12 +191,13 @@ export class PeerLink implements Peer {
   #refill(): void {
     for (const [lane, queue] of this.#outbox) {
       let sent = 0
-      for (const bytes of queue) {
+      for (const { bytes } of queue) {
         if (this.#session.send(lane, bytes).kind !== "queued") break
         sent += 1
       }
-      queue.splice(0, sent)
+      const gone = queue.splice(0, sent)
       if (queue.length === 0) this.#outbox.delete(lane)
+      for (const { bytes, room } of gone) room?.taken(bytes.length)
     }
   }
 
@@ -210,6 +230,12 @@ export class PeerLink implements Peer {
 
   async #answer(message: LinkMessage, handle: number, lane: LinkLane): Promise<void> {
     const { request } = message
+    const read = readLanes[message.name]
+    const answersIn = read ?? answerLane(lane)
+    const room =
+      read === undefined ? roomOf(this.#answers, answersIn, Infinity) : roomOf(this.#reads, read, 1)
+    await room.enter()
+    if (this.#isDown) return
     let answer: Request
     try {
       answer = await this.#handler(this, message)
@@ -218,10 +244,9 @@ export class PeerLink implements Peer {
     }
     if (this.#isDown) return
     this.#session.handled(handle)
-    this.#send(
-      answerLanes[answer.name] ?? answerLane(lane),
-      encodeLinkMessage({ ...answer, request }),
-    )
+    const bytes = encodeLinkMessage({ ...answer, request })
+    room.answered(bytes.length)
+    this.#send(answersIn, bytes, room)
   }
 
   #refused(message: LinkMessage, cause: unknown): Request {
@@ -238,6 +263,12 @@ export class PeerLink implements Peer {
     const later = cause instanceof Later ? cause.retrySeconds : (retryAfter[code] ?? 5)
     return { name: "refused", code, final, retrySeconds: final ? 0 : later }
   }
+}
+
+function roomOf(rooms: Map<LinkLane, AnswerRoom>, lane: LinkLane, atOnceMax: number): AnswerRoom {
+  const room = rooms.get(lane) ?? new AnswerRoom(atOnceMax)
+  rooms.set(lane, room)
+  return room
 }
 
 /** Answers overtake mail, but an answer to bulk waits with bulk. */

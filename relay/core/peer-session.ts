@@ -15,7 +15,7 @@ export type LinkParts = {
   readonly clock: Clock
   readonly journal: Journal
   readonly handler: Handler
-  /** A link with verified HELLOs is up; and down again. */
+  /** A link with verified HELLOs is up; and down again, though its socket may last a while. */
   readonly up: (link: PeerLink) => void
   readonly down: (link: PeerLink) => void
   /** A link of this peer's was refused or has broken the rules. */
@@ -60,7 +60,7 @@ export function startPeerSession(
   }
   const open = (): void => {
     const { handler } = parts
-    link = new PeerLink({ ...peer, session, wire, clock, journal, handler })
+    link = new PeerLink({ ...peer, session, wire, clock, journal, handler, ended: parts.down })
     parts.up(link)
     link.take(early)
     early = []
@@ -122,9 +122,7 @@ export function startPeerSession(
     },
     ended: () => {
       stopWatching()
-      if (link === undefined) return
-      link.down()
-      parts.down(link)
+      link?.down()
     },
   }
 }

@@ -314,6 +314,7 @@ export async function openRelayCore(
     committer,
     mail,
     routes,
+    links,
     watch,
     clock,
     metrics,
@@ -391,6 +392,7 @@ export async function openRelayCore(
     freeBytes = await bodies.freeBytes()
     disk.take(clock.monotonicMs(), freeBytes)
     cutStrangers()
+    for (const delivery of deliveries.values()) delivery.tend()
     await retargeting.sweep()
     await draining.sweep()
     while (await expiry.sweep()) journal.info("sweep", {})

@@ -28,7 +28,7 @@ export class Routes {
     return {
       self: this.self,
       homes: this.#directory.homes(member),
-      isLinked: (relay) => this.#links.isLinked(relay),
+      isLinked: (relay) => this.#links.isReached(relay),
       isOpen: (relay) => (relay === this.self ? !this.#isDraining() : this.#links.isOpen(relay)),
     }
   }
@@ -70,7 +70,7 @@ export class Routes {
 
   /** Whether evidence can go to the sender through this relay now. */
   leadsTo(relay: string, member: string): boolean {
-    return this.#links.isLinked(relay) && this.isHome(relay, member)
+    return this.#links.isReached(relay) && this.isHome(relay, member)
   }
 
   isHome(relay: string, member: string): boolean {

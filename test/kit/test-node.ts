@@ -91,6 +91,7 @@ export class TestNode {
   readonly #links = new Map<string, PeerLink>()
   readonly #sockets = new Map<string, TLSSocket>()
   readonly #raw = new Map<string, (bytes: Uint8Array) => void>()
+  readonly #hangUps = new Map<string, () => void>()
   readonly #seqs = new Map<string, number>()
   readonly #channels = new Map<string, { seq: number; prev: Uint8Array }>()
   readonly #waiters = new Set<() => void>()
@@ -210,11 +211,16 @@ export class TestNode {
               clock: systemClock,
               journal: silentJournal,
               handler: async (_peer, message) => this.#take(relay, message),
+              ended: () => undefined,
             })
             this.#links.set(relay, peer)
             this.#raw.set(relay, (bytes) => {
               session.send(linkLanes.priority, bytes)
               peer?.flush()
+            })
+            this.#hangUps.set(relay, () => {
+              session.close("done")
+              for (const frame of session.takeFrames(performance.now())) webSocket.send(frame)
             })
             resolve(peer)
           } else if (event.kind === "close" && peer === undefined)
@@ -290,6 +296,11 @@ export class TestNode {
   /** Sends bytes that may be no message at all; the relay then ends the link. */
   sendBytes(relay: string, bytes: Uint8Array): void {
     this.#raw.get(relay)?.(bytes)
+  }
+
+  /** Ends the link by its own word, and leaves the connection as it is. */
+  hangUp(relay: string): void {
+    this.#hangUps.get(relay)?.()
   }
 
   /** Reads nothing more from that relay; its socket. */

@@ -23,6 +23,7 @@ import { PeerLink } from "../../relay/core/peer-link.ts"
 import { systemClock } from "../../relay/adapters/system-clock.ts"
 import { codeOf } from "../kit/refusal.ts"
 import { silentJournal } from "../kit/test-node.ts"
+import { twoEnds } from "../kit/two-ends.ts"
 import { World } from "../kit/world.ts"
 
 describe("the version of a link", () => {
@@ -63,16 +64,6 @@ describe("the version of a link", () => {
 /** What a newer peer might ask: kind 99, request 7, and things that this version cannot read. */
 const newer = pack([99, 7, "what comes next"])
 
-/** Two sessions without a wire; `ours` is driven by what is tested. */
-function twoEnds(): { readonly ours: LinkSession; readonly theirs: LinkSession } {
-  const [ours, theirs] = [new LinkSession(0), new LinkSession(0)]
-  ours.sendHello(Uint8Array.of(1))
-  theirs.sendHello(Uint8Array.of(1))
-  for (const frame of ours.takeFrames(0)) theirs.receive(frame, 0)
-  for (const frame of theirs.takeFrames(0)) ours.receive(frame, 0)
-  return { ours, theirs }
-}
-
 function answersTo(theirs: LinkSession, frames: readonly Uint8Array[]): readonly LinkMessage[] {
   return frames
     .flatMap((frame) => theirs.receive(frame, 0))
@@ -107,6 +98,7 @@ describe("a request of a newer peer", () => {
       clock: { ...systemClock, monotonicMs: () => 0 },
       journal: silentJournal,
       handler: async () => ({ name: "done" }),
+      ended: () => undefined,
     })
     theirs.send(linkLanes.control, newer)
     for (const frame of theirs.takeFrames(0)) link.take(ours.receive(frame, 0))

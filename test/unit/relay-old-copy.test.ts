@@ -51,7 +51,7 @@ test("a checkpoint shown in the moment of its publication proves nothing: the re
   await relay.stop()
   const again = await stage.start("hub1")
   const jp = await stage.node(world, "JP", again)
-  await jp.delivery(1)
+  expect((await jp.delivery(1)).name).toBe("deliver")
 })
 
 test("one larger than anything that was signed here ends the relay, and its folder for good", async () => {
