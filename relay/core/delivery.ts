@@ -2,7 +2,9 @@
 // its queue only when the peer's word for it is committed; after a reconnect everything that was not
 // settled goes again. docs/PROTOCOL.md, "Delivery".
 
+import type { BatchVerifier } from "../../protocol/batch.ts"
 import { concat, toHex, utf8 } from "../../protocol/bytes.ts"
+import type { Directory } from "../../protocol/directory.ts"
 import { decodeHeader } from "../../protocol/envelope.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { type LinkLane, linkLaneOf, linkLanes } from "../../protocol/frames.ts"
@@ -10,10 +12,12 @@ import { limits } from "../../protocol/limits.ts"
 import type { AttachmentRef, LinkMessage } from "../../protocol/link-messages.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
+import { custodyOf } from "./custody.ts"
 import type { Damage } from "./damage.ts"
 import type { RelayStep } from "./draft.ts"
 import { type Links, type Peer, type Request, expectAnswer } from "./links.ts"
 import { type Mail, laneKey, queueKey, sliceKey } from "./mail.ts"
+import type { NetworkClock } from "./network-clock.ts"
 import { Refusal } from "./peer-link.ts"
 import type { PeerWatch } from "./peer-watch.ts"
 import type { AttachmentStore, Clock, Journal, Metrics, RecordStore } from "./ports.ts"
@@ -37,6 +41,9 @@ export type DeliveryParts = {
   readonly committer: Committer
   readonly mail: Mail
   readonly routes: Routes
+  readonly directory: Directory
+  readonly batches: BatchVerifier
+  readonly network: NetworkClock
   readonly links: Links
   readonly watch: PeerWatch
   readonly clock: Clock
@@ -101,7 +108,8 @@ export class Delivery {
     if (isTaking || this.#asked === 0) this.#movedAtMs = nowMs
     if (nowMs - this.#movedAtMs < relayLimits.answerPatienceMs) return
     journal.warn("silent", { peer: this.#peer.name, unanswered: this.#asked })
-    links.fellSilent(this.#peer, this.#movedAtMs)
+    links.goAround(this.#peer.name, this.#movedAtMs)
+    this.#peer.close("busy")
   }
 
   async #ask(lane: LinkLane, request: Request): Promise<LinkMessage> {
@@ -365,50 +373,54 @@ export class Delivery {
       await this.#setAside(messageId, record, refused, cause.code)
       return
     }
-    await this.#handedOver(
-      messageId,
-      record,
-      slices.map(({ node }) => node),
-      custody,
-    )
+    const given = slices.map(({ node }) => node)
+    await this.#handedOver(messageId, record, given, custody)
   }
 
-  /** The next relay has it in custody: our copy waits for the delivery, and the sender hears of both. */
+  /**
+   * The next relay has it in custody: our copy waits for the delivery, and the sender hears of both. What it
+   * has not signed for stays. Refused: `signature` when that is any of it.
+   */
   async #handedOver(
     messageId: Uint8Array,
     record: MessageRecord,
     nodes: readonly string[],
     custody: LinkMessage<"custody">,
   ): Promise<void> {
-    const { committer, mail, routes, metrics } = this.#parts
+    const { committer, mail, routes, metrics, directory, batches, network, links, clock } =
+      this.#parts
     const sender = decodeHeader(record.header).core.senderNode
-    const peer = this.#peer.name
+    const relay = this.#peer.name
+    const facts = { directory, batches, now: network.now }
+    const signed = custodyOf(custody, { relay, messageId }, facts)
+    const held = nodes.flatMap((node) => {
+      const receipt = signed.get(node)
+      return receipt === undefined ? [] : [{ node, receipt }]
+    })
     await committer.commit(async (draft) => {
       if (draft.facts.time === undefined) throw new ChappeError("clock")
       const steps: RelayStep[] = []
-      for (const node of nodes)
-        if (await mail.move(draft, messageId, node, queueNames.awaiting(peer)))
+      for (const { node } of held)
+        if (await mail.move(draft, messageId, node, queueNames.awaiting(relay)))
           steps.push({
             messageId,
             recipientNode: node,
             step: "forwarded",
             reason: null,
-            ref: utf8(peer),
+            ref: utf8(relay),
           })
       const queue = routes.evidenceQueueFor(sender)
-      if (queue === undefined) return () => undefined
+      if (queue === undefined || steps.length === 0) return () => undefined
       await mail.tell(draft, { self: routes.self, sender, queue }, steps)
-      const items = custody.receipts.map(({ receipt, auth }) => ({
-        to: sender,
-        messageId,
-        receipt,
-        auth,
-      }))
-      await mail.passOn(draft, queue, peer, items, () => custody.acceptance)
+      const items = held.map(({ receipt }) => ({ to: sender, messageId, ...receipt }))
+      await mail.passOn(draft, queue, relay, items, () => custody.acceptance)
       return () => {
-        metrics.count("chappe_relay_forwards_total", { to: peer })
+        metrics.count("chappe_relay_forwards_total", { to: relay })
       }
     })
+    if (held.length === nodes.length) return
+    links.goAround(relay, clock.monotonicMs())
+    throw new ChappeError("signature", `${relay} has not signed for all that it was given`)
   }
 
   /** Brings an attachment to the next relay, from where it has it. Part by part: never whole in memory. */

@@ -64,12 +64,13 @@ export class Links {
   }
 
   /**
-   * The relay has left its mail unanswered since `sinceMs`: its link is closed, and for a while it counts as
-   * away even when it is linked again, so that mail goes around it; then it may show that it answers.
+   * The relay has not taken its mail as it must since `sinceMs`: for a while it counts as away, even linked,
+   * so that mail goes around it; then it may show that it does.
    */
-  fellSilent(peer: Peer, sinceMs: number): void {
-    this.#silent.set(peer.name, { sinceMs, untilMs: this.#nowMs() + relayLimits.silentMs })
-    peer.close("busy")
+  goAround(name: string, sinceMs: number): void {
+    const before = this.#isSilent(name) ? this.#silent.get(name) : undefined
+    const untilMs = this.#nowMs() + relayLimits.silentMs
+    this.#silent.set(name, { sinceMs: before?.sinceMs ?? sinceMs, untilMs })
   }
 
   #isSilent(name: string): boolean {
