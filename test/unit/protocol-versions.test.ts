@@ -18,7 +18,7 @@ import {
   decodeLinkMessage,
   readLinkMessage,
 } from "../../protocol/link-messages.ts"
-import { LinkSession } from "../../protocol/link-session.ts"
+import type { LinkSession } from "../../protocol/link-session.ts"
 import { PeerLink } from "../../relay/core/peer-link.ts"
 import { systemClock } from "../../relay/adapters/system-clock.ts"
 import { codeOf } from "../kit/refusal.ts"
