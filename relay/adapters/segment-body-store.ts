@@ -137,14 +137,25 @@ class SegmentBodyStore implements BodyStore {
     return onDisk("reading a body", async () => {
       if (this.#missing.has(segment))
         throw new ChappeError("damaged", `segment ${segment} of the bodies is missing`)
-      const reader = this.#readers.get(segment) ?? open(this.#pathOf(segment), "r")
-      this.#readers.set(segment, reader)
+      const reader = this.#readers.get(segment) ?? this.#openForReading(segment)
       const bytes = new Uint8Array(length)
       const { bytesRead } = await (await reader).read(bytes, 0, length, offset)
       if (bytesRead !== length)
         throw new ChappeError("damaged", `segment ${segment} of the bodies is cut short`)
       return bytes
     })
+  }
+
+  /** One that could not be opened is tried anew: another segment may have its number later. */
+  async #openForReading(number: number): Promise<FileHandle> {
+    const reader = open(this.#pathOf(number), "r")
+    this.#readers.set(number, reader)
+    try {
+      return await reader
+    } catch (cause) {
+      if (this.#readers.get(number) === reader) this.#readers.delete(number)
+      throw cause
+    }
   }
 
   async release({ segment: number, length }: BodyLocation): Promise<void> {
@@ -159,10 +170,12 @@ class SegmentBodyStore implements BodyStore {
 
   async #remove({ number }: Segment): Promise<void> {
     this.#segments.delete(number)
+    // First the file: a reader that is opened meanwhile would outlive it, under a number that comes again.
+    await rm(this.#pathOf(number))
     const reader = this.#readers.get(number)
     this.#readers.delete(number)
-    await (await reader)?.close()
-    await rm(this.#pathOf(number))
+    // Whoever asked for one that could not be opened any more is told so there.
+    await (await reader?.catch(() => undefined))?.close()
   }
 
   sparse(): ReadonlySet<number> {

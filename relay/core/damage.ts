@@ -33,6 +33,8 @@ export type DamageParts = {
 
 export type WholeMessage = { readonly record: MessageRecord; readonly body: Uint8Array }
 
+type Held = { readonly messageId: Uint8Array; readonly holding: HoldingRecord }
+
 export class Damage {
   readonly #parts: DamageParts
 
@@ -45,55 +47,72 @@ export class Damage {
    * custody. Refused: `clock` while nothing may be logged, `storage`.
    */
   async whole(messageId: Uint8Array): Promise<WholeMessage | undefined> {
+    return this.#read(messageId)
+  }
+
+  async #read(messageId: Uint8Array): Promise<(WholeMessage & Held) | undefined> {
     const { committer, attachments } = this.#parts
     const record = await committer.read(messageRecord, messageKey(messageId))
     const holding = await committer.read(holdingRecord, holdingKey(messageId))
     if (record === undefined || holding === undefined) return undefined
-    const body = await this.#body(record, holding)
-    if (body === undefined) return this.#lose(messageId, "its body")
+    const held = { messageId, holding }
+    const body = await this.#body(record, held)
+    if (body === undefined) return this.#lose(held, "its body")
     for (const { hash, length } of record.attachments)
       if (!(await attachments.isWhole(hash, length)))
-        return this.#lose(messageId, `its attachment ${toHex(hash)}`)
-    return { record, body }
+        return this.#lose(held, `its attachment ${toHex(hash)}`)
+    return { record, body, ...held }
   }
 
   /** Reads its attachments too; the bytes that were read. */
   async scrub(messageId: Uint8Array): Promise<number> {
-    const found = await this.whole(messageId)
+    const found = await this.#read(messageId)
     if (found === undefined) return 0
     let bytes = found.body.length
     for (const { hash, length } of found.record.attachments) {
       bytes += length
       if (await this.#parts.attachments.verify(hash)) continue
-      await this.#lose(messageId, `its attachment ${toHex(hash)}`)
+      await this.#lose(found, `its attachment ${toHex(hash)}`)
       return bytes
     }
     return bytes
   }
 
-  async #body(record: MessageRecord, holding: HoldingRecord): Promise<Uint8Array | undefined> {
+  /** Undefined when it is not what was stored. Refused: `storage` for what is still held there. */
+  async #body(record: MessageRecord, held: Held): Promise<Uint8Array | undefined> {
+    const { bodies, committer } = this.#parts
     try {
-      const body = await this.#parts.bodies.read(holding)
+      const body = await bodies.read(held.holding)
       const { core } = decodeHeader(record.header)
       return equalBytes(sha256(body), core.bodyHash) ? body : undefined
     } catch (cause) {
-      if (cause instanceof ChappeError && cause.code === "damaged") return undefined
-      throw cause
+      if (!(cause instanceof ChappeError)) throw cause
+      if (cause.code === "damaged") return undefined
+      // A body that was settled while it was read may be gone with its file: that is no failure.
+      const now = await committer.read(holdingRecord, holdingKey(held.messageId))
+      if (isAt(now, held.holding)) throw cause
+      return undefined
     }
   }
 
-  async #lose(messageId: Uint8Array, what: string): Promise<undefined> {
+  /** Ends the message, if it still is where it was found to be damaged. */
+  async #lose({ messageId, holding }: Held, what: string): Promise<undefined> {
     const { committer, metrics, journal } = this.#parts
-    const plan = async (draft: Draft): Promise<() => void> => {
+    const plan = async (draft: Draft): Promise<() => boolean> => {
+      if (!isAt(await draft.get(holdingRecord, holdingKey(messageId)), holding)) return () => false
       // Only what can be logged is changed: without the time this waits.
       if (draft.facts.time === undefined) throw new ChappeError("clock")
       await endMessage(draft, this.#parts, messageId)
-      return () => undefined
+      return () => true
     }
-    await committer.commit(plan, { settles: [messageId] })
+    if (!(await committer.commit(plan, { settles: [messageId] }))) return
     metrics.count("chappe_relay_damaged_total")
     journal.warn("damaged", { id: toHex(messageId), why: `${what} is not what was stored` })
   }
+}
+
+function isAt(now: HoldingRecord | undefined, { segment, offset }: HoldingRecord): boolean {
+  return now?.segment === segment && now.offset === offset
 }
 
 const recipientsMax = 256

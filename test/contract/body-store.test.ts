@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, describe, expect, test } from "vitest"
 import { toHex } from "../../protocol/bytes.ts"
+import { ChappeError } from "../../protocol/errors.ts"
 import { type DurableBodies, openMemoryBodyStore } from "../../relay/adapters/memory-body-store.ts"
 import { openSegmentBodyStore } from "../../relay/adapters/segment-body-store.ts"
 import type { BodyStore } from "../../relay/core/ports.ts"
@@ -46,6 +47,19 @@ describe.each(Object.entries(setups))("a body store: %s", (_name, setup) => {
     const [first, second] = await store.appendAll([body(1), body(2, 500)])
     expect(first === undefined ? "" : toHex(await store.read(first))).toBe(toHex(body(1)))
     expect(second === undefined ? "" : toHex(await store.read(second))).toBe(toHex(body(2, 500)))
+  })
+
+  test("refuses what was given back, and goes on", async () => {
+    const store = await (await setup())()
+    await store.retain([])
+    const [gone] = await store.appendAll([body(1, segmentBytes)])
+    if (gone === undefined) throw new Error("a location")
+    await store.appendAll([body(2, segmentBytes)])
+    await store.release(gone)
+    await expect(store.read(gone)).rejects.toBeInstanceOf(ChappeError)
+    const [kept] = await store.appendAll([body(3)])
+    expect(kept === undefined ? "" : toHex(await store.read(kept))).toBe(toHex(body(3)))
+    await store.close()
   })
 
   test("keeps what is retained when it is opened again, and writes on behind it", async () => {

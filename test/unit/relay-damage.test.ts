@@ -2,6 +2,7 @@
 
 import { afterEach, expect, test } from "vitest"
 import { toHex } from "../../protocol/bytes.ts"
+import { ChappeError } from "../../protocol/errors.ts"
 import { decodeReceipt, receiptSteps } from "../../protocol/receipt.ts"
 import { type DurableBodies, openMemoryBodyStore } from "../../relay/adapters/memory-body-store.ts"
 import { Stage } from "../kit/running-relays.ts"
@@ -35,3 +36,45 @@ test("a body that changed on the disk is never delivered: UNDELIVERED damaged, t
   expect((await fr.submit("hub1", submission)).promise).toBe(promised.promise)
   expect(toHex((await jp.delivery()).body)).toBe(toHex(submission.sealed.body))
 })
+
+test.each([
+  ["cannot be read", new ChappeError("storage", "its segment was given back")],
+  ["is not what was stored", new ChappeError("damaged", "its segment was given back")],
+])(
+  "a body that %s because it was settled meanwhile is no damage, and no failure",
+  async (_what, failure) => {
+    const world = await stage.world(["hub1"])
+    const memory = openMemoryBodyStore(new Map())
+    let asked: (() => void) | undefined
+    const isAsked = new Promise<void>((resolve) => (asked = resolve))
+    let settled: (() => void) | undefined
+    const isSettled = new Promise<void>((resolve) => (settled = resolve))
+    let isFirst = true
+    const bodies: typeof memory = {
+      ...memory,
+      read: async (location) => {
+        if (!isFirst) return memory.read(location)
+        isFirst = false
+        asked?.()
+        await isSettled
+        throw failure
+      },
+    }
+    const warnings: string[] = []
+    const journal = { ...silentJournal, warn: (event: string) => void warnings.push(event) }
+    const relay = await stage.start("hub1", { bodies, journal })
+    const fr = await stage.node(world, "FR", relay)
+    const jp = await stage.node(world, "JP", relay)
+    const first = fr.seal("hub1", { to: ["JP"] })
+    const { messageId } = first.sealed
+    await fr.submit("hub1", first)
+    await isAsked
+    await jp.link("hub1").request(5, jp.receipts("hub1", [{ messageId, to: "FR" }]))
+    settled?.()
+    const second = fr.seal("hub1", { to: ["JP"] })
+    await fr.submit("hub1", second)
+    expect(toHex((await jp.delivery()).body)).toBe(toHex(second.sealed.body))
+    expect(warnings).not.toContain("deferred")
+    expect(warnings).not.toContain("damaged")
+  },
+)
