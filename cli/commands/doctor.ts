@@ -1,6 +1,7 @@
 import { basename, join, resolve } from "node:path"
 import { ChappeError } from "../../protocol/errors.ts"
 import type { TrustFile } from "../../protocol/trust-file.ts"
+import { readRelayConfig } from "../../relay/config.ts"
 import type { Command } from "../command.ts"
 import { type Check, bad } from "../doctor/check.ts"
 import { checkLog, checkOwnKeys, checkRoster, directoryIn } from "../doctor/directory-checks.ts"
@@ -38,7 +39,9 @@ async function checkPlace(world: World, place: Place): Promise<readonly Check[]>
   try {
     trust = await readTrust(join(dir, "trust.json"))
     const fromFolder = async (): Promise<readonly Check[]> => {
-      const directory = await directoryIn(dir, trust)
+      const file =
+        role === "relay" ? (await readRelayConfig(dir)).directory : join(dir, "directory.chappe")
+      const directory = await directoryIn(file, trust)
       return [...(await checkOwnKeys(world, directory, place)), checkRoster(world, directory)]
     }
     if (role === "node")

@@ -5,11 +5,10 @@ import { encodeDirectoryBundle } from "../../protocol/directory-bundle.ts"
 import { formatTrustFile } from "../../protocol/trust-file.ts"
 import { readRelayConfig } from "../../relay/config.ts"
 import { addressStatements } from "../ceremony/relay-address.ts"
-import { requireStopped, tellOthers } from "../ceremony/relay-change.ts"
+import { currentDirectory, requireStopped, tellOthers } from "../ceremony/relay-change.ts"
 import { httpsCertificateFor } from "../ceremony/relay-founding.ts"
 import { withListeners } from "../ceremony/relay-listeners.ts"
 import type { Command } from "../command.ts"
-import { directoryIn } from "../doctor/directory-checks.ts"
 import { cliLimits } from "../limits.ts"
 import { readText, replaceFile } from "../private-files.ts"
 import { readTrust } from "../relay-client.ts"
@@ -53,8 +52,8 @@ export const relayMove: Command = {
     const urls = { links: [`wss://${host}:${linksPort}`], https: [`https://${host}:${httpsPort}`] }
     const trustFile = join(dir, "trust.json")
     const trust = await readTrust(trustFile)
-    const directory = await directoryIn(dir, trust)
     const entries = await openKeys(world, config.keys.file)
+    const directory = await currentDirectory(world, { config, trust, entries })
     const at = nowSeconds(world)
     const statements = addressStatements({ name, directory, entries, urls, at })
     for (const statement of statements) directory.apply("chain", statement)

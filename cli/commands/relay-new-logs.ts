@@ -3,21 +3,16 @@
 import { join, resolve } from "node:path"
 import { ChainWriter } from "../../keys/chain-writer.ts"
 import { newLog } from "../../keys/founding.ts"
-import type { KeyEntry } from "../../keys/key-file.ts"
 import { signingKey } from "../../keys/signing-key.ts"
-import { equalBytes } from "../../protocol/bytes.ts"
 import { encodeDirectoryBundle } from "../../protocol/directory-bundle.ts"
-import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
-import type { TrustFile } from "../../protocol/trust-file.ts"
 import { readRelayConfig } from "../../relay/config.ts"
-import { requireStopped, tellOthers } from "../ceremony/relay-change.ts"
+import { currentDirectory, requireStopped, tellOthers } from "../ceremony/relay-change.ts"
 import type { Command } from "../command.ts"
-import { directoryIn } from "../doctor/directory-checks.ts"
 import { replaceFile, requireEmptyFolder } from "../private-files.ts"
-import { fetchDirectory, linkCredential, readTrust, withAnyRelay } from "../relay-client.ts"
+import { readTrust } from "../relay-client.ts"
 import { openKeys, passphraseOption, rewriteKeys } from "../secret.ts"
-import { type World, nowSeconds } from "../world.ts"
+import { nowSeconds } from "../world.ts"
 
 export const relayNewLogs: Command = {
   name: "relay new-logs",
@@ -44,7 +39,7 @@ export const relayNewLogs: Command = {
     await requireEmptyFolder(config.log)
     const trust = await readTrust(join(dir, "trust.json"))
     const entries = await openKeys(world, config.keys.file)
-    const directory = await currentDirectory(world, { dir, name, trust, entries })
+    const directory = await currentDirectory(world, { config, trust, entries })
     const station = directory.station(name)
     if (station === undefined)
       throw new ChappeError("unknown-member", `the roster does not name ${name}`)
@@ -79,33 +74,6 @@ export const relayNewLogs: Command = {
     )
     return undefined
   },
-}
-
-/** As another relay has it now; where none answers, as this folder has it. */
-async function currentDirectory(
-  world: World,
-  relay: {
-    readonly dir: string
-    readonly name: string
-    readonly trust: TrustFile
-    readonly entries: readonly KeyEntry[]
-  },
-): Promise<Directory> {
-  const { dir, name, trust, entries } = relay
-  const known = await directoryIn(dir, trust)
-  const valid = known.linkKeys(name, nowSeconds(world))
-  const link = entries.find(
-    ({ use, publicKey }) => use === "link" && valid.some((key) => equalBytes(key, publicKey)),
-  )
-  if (link === undefined) return known
-  const others = { ...trust, relays: trust.relays.filter((other) => other.name !== name) }
-  const credential = linkCredential(world, name, link)
-  try {
-    return await withAnyRelay(others, (other) => fetchDirectory(other, trust.anchor, credential))
-  } catch (error) {
-    if (!(error instanceof ChappeError) || error.code !== "no-relay") throw error
-    return known
-  }
 }
 
 /** `hub1/directory.2` and `hub1/traffic/2027.2` after the first ones. */

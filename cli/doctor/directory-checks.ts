@@ -15,11 +15,11 @@ import { type World, nowSeconds } from "../world.ts"
 import { type Check, bad, good, watch } from "./check.ts"
 import { lastingCheck, officerCheck, rosterCheck, rotateAdvice } from "./lasting.ts"
 
-/** The directory that a process starts with. */
-export async function directoryIn(dir: string, trust: TrustFile): Promise<Directory> {
-  const file = await readBytes(join(dir, "directory.chappe"), limits.directoryBundleBytesMax)
+/** The directory that a process starts with, from its bundle file. */
+export async function directoryIn(file: string, trust: TrustFile): Promise<Directory> {
+  const bundle = await readBytes(file, limits.directoryBundleBytesMax)
   const directory = new Directory(crypto, trust.anchor)
-  directory.applyInOrder(decodeDirectoryBundle(file).statements)
+  directory.applyInOrder(decodeDirectoryBundle(bundle).statements)
   return directory
 }
 
