@@ -3,11 +3,12 @@
 
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { mkdir, rename, rm } from "node:fs/promises"
+import { link, mkdir, open, rename, rm } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import { Level } from "level"
-import { folderReader, namesIn, syncFolder } from "../../store/durable-files.ts"
+import { ChappeError } from "../../protocol/errors.ts"
+import { codeOf, folderReader, isThere, namesIn, syncFolder } from "../../store/durable-files.ts"
 import { checkLevel } from "../../store/level-check.ts"
 import { databaseFault, renewMark } from "../../store/level-database.ts"
 import { salvageLevel } from "../../store/level-salvage.ts"
@@ -29,26 +30,71 @@ export async function isDatabaseWhole(data: string): Promise<boolean> {
   return findings.length === 0 && !isEmpty
 }
 
-/** Writes mark and format anew for a database that is whole in itself. */
-export async function mendMark(data: string): Promise<void> {
+type StoredItem = { readonly key: Uint8Array; readonly value: Uint8Array }
+
+const view = { keyEncoding: "view", valueEncoding: "view" } as const
+
+/**
+ * Runs `work` while no process can open the database, damaged as it may be: LevelDB's lock is one of the file,
+ * and another database takes it by another name. Refused: `locked` while a process has it open.
+ */
+export async function withDatabaseLocked<T>(data: string, work: () => Promise<T>): Promise<T> {
+  if (!(await isThere(databaseOf(data)))) return work()
+  const guard = `${databaseOf(data)}.guard`
+  const lock = join(databaseOf(data), "LOCK")
+  await rm(guard, { recursive: true, force: true })
+  await mkdir(guard, { mode: 0o700 })
+  let database: Level<Uint8Array, Uint8Array> | undefined
+  try {
+    await (await open(lock, "a")).close()
+    await link(lock, join(guard, "LOCK"))
+    // Made only now: it begins to open by itself.
+    database = new Level(guard, view)
+    await database.open()
+    return await work()
+  } catch (cause) {
+    if (codeOf(cause instanceof Error ? cause.cause : undefined) === "LEVEL_LOCKED")
+      throw new ChappeError("locked", `another process has ${data} open`, { cause })
+    throw cause
+  } finally {
+    await database?.close()
+    await rm(guard, { recursive: true, force: true })
+  }
+}
+
+/** Writes mark and format anew for a database that is whole in itself, and `last` into it first. */
+export async function mendMark(data: string, last?: StoredItem): Promise<void> {
   const path = databaseOf(data)
+  if (last !== undefined) {
+    const database = new Level<Uint8Array, Uint8Array>(path, view)
+    await database.open()
+    await database.put(last.key, last.value, { sync: true })
+    await database.close()
+    await syncFolder(path)
+  }
   const { lastSequence } = await checkLevel(folderReader(path), 0)
   await renewMark(path, lastSequence)
 }
 
-/** A new database from what can be read; the old one is moved to `aside`. The number of records kept. */
-export async function rebuildDatabase(data: string, aside: string): Promise<number> {
+/**
+ * A new database from what can be read, and `last`; the old one is moved to `aside`. The number of records
+ * kept.
+ */
+export async function rebuildDatabase(
+  data: string,
+  aside: string,
+  last?: StoredItem,
+): Promise<number> {
   const path = databaseOf(data)
   const mended = `${path}.mended`
   // What an earlier attempt left unfinished.
   await rm(mended, { recursive: true, force: true })
   await mkdir(mended, { recursive: true, mode: 0o700 })
-  const view = { keyEncoding: "view", valueEncoding: "view" } as const
   const database = new Level<Uint8Array, Uint8Array>(mended, view)
   let kept = 0
   await database.open()
   try {
-    let batch: { readonly type: "put"; readonly key: Uint8Array; readonly value: Uint8Array }[] = []
+    let batch: (StoredItem & { readonly type: "put" })[] = []
     for await (const { key, value } of salvageLevel(folderReader(path))) {
       kept += 1
       batch.push({ type: "put", key, value })
@@ -56,6 +102,7 @@ export async function rebuildDatabase(data: string, aside: string): Promise<numb
       await database.batch(batch, { sync: true })
       batch = []
     }
+    if (last !== undefined) batch.push({ type: "put", ...last })
     if (batch.length > 0) await database.batch(batch, { sync: true })
   } finally {
     await database.close()

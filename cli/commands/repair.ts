@@ -9,11 +9,13 @@ import {
   moveAside,
   rebuildDatabase,
   mendMark,
+  withDatabaseLocked,
 } from "../adapters/store-repair.ts"
 import type { Command } from "../command.ts"
 import { readRelayConfig } from "../../relay/config.ts"
-import { cliLimits } from "../limits.ts"
-import { exists, readText } from "../private-files.ts"
+import { barredBy } from "../../relay/core/rollback.ts"
+import { requireStopped } from "../ceremony/relay-change.ts"
+import { exists } from "../private-files.ts"
 import type { World } from "../world.ts"
 
 type Role = "node" | "relay"
@@ -22,29 +24,13 @@ type Role = "node" | "relay"
 const copies: Readonly<Record<Role, string>> = {
   node: "what others sent stays with their nodes until it expires: after `chappe keys new-incarnation` they are asked for it",
   relay:
-    "the senders' nodes keep what was not delivered and hand it over again; if the relay then refuses to start because its log is behind, it needs new log keys: docs/operator.md",
+    "the senders' nodes keep what was not delivered and hand it over again; the relay does not start again on what is left, for it may have promised more than that: it needs new log keys: docs/operator.md",
 }
 
 async function roleOf(dir: string): Promise<Role> {
   for (const role of ["node", "relay"] as const)
     if (await exists(join(dir, `${role}.toml`))) return role
   throw new ChappeError("file-unreadable", `${dir} is not a node's or a relay's folder`)
-}
-
-async function requireStopped(dir: string, role: Role): Promise<void> {
-  const file = join(dir, "run", role === "node" ? "api.json" : "relay.json")
-  if (!(await exists(file))) return
-  const pid = /"pid":(?<pid>[0-9]+)/u.exec(await readText(file, cliLimits.secretFileBytesMax))
-  if (isAlive(Number(pid?.groups?.["pid"] ?? 0)))
-    throw new ChappeError("locked", `the ${role} in ${dir} is running`)
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return pid > 0 && process.kill(pid, 0)
-  } catch {
-    return false
-  }
 }
 
 export const repair: Command = {
@@ -65,14 +51,14 @@ export const repair: Command = {
   async run(input, world) {
     const dir = resolve(input.needed("dir"))
     const role = await roleOf(dir)
-    await requireStopped(dir, role)
+    if (role === "relay") await requireStopped(dir)
     const isAgreed = input.flag("drop-damaged")
     const data = role === "node" ? join(dir, "data") : (await readRelayConfig(dir)).data
     const aside = join(dir, "damaged")
-    const left = [
-      await mendDatabase(world, { data, aside, isAgreed, role }),
-      await mendBodies(world, { data, aside, isAgreed, role }),
-    ].some((isLeft) => isLeft)
+    const task = { data, aside, isAgreed, role }
+    const left = await withDatabaseLocked(data, async () =>
+      [await mendDatabase(world, task), await mendBodies(world, task)].some((isLeft) => isLeft),
+    )
     if (left)
       throw new ChappeError("damaged", "nothing was changed: --drop-damaged goes on without it")
     return undefined
@@ -98,13 +84,15 @@ async function mendDatabase(world: World, { data, aside, isAgreed, role }: Task)
     tell(world, { what: "database", state: "copies", says: copies[role] })
     return true
   }
+  // What it lost may have been promised: the relay's numbers must not be given out again.
+  const last = role === "relay" ? barredBy(fault) : undefined
   if (await isDatabaseWhole(data)) {
-    await mendMark(data)
+    await mendMark(data, last)
     const says = "its mark was written anew; all of what is there can be read"
     tell(world, { what: "database", state: "mended", says })
     return false
   }
-  const kept = await rebuildDatabase(data, aside)
+  const kept = await rebuildDatabase(data, aside, last)
   tell(world, {
     what: "database",
     state: "mended",

@@ -2,6 +2,7 @@
 // signature, that is larger than the log. It must not write another line: the next one would be a second
 // history. docs/PROTOCOL.md, "Rollback".
 
+import { utf8 } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { parseVerifierKey } from "../../protocol/verifier-key.ts"
@@ -11,7 +12,7 @@ import type { Journal, RecordStore } from "./ports.ts"
 import type { PublishedLog } from "./published-log.ts"
 import { openHead, signedKey } from "./publisher.ts"
 import { signedRecord } from "./records.ts"
-import { openRecord, recordKey } from "./tables.ts"
+import { openRecord, recordKey, sealRecord } from "./tables.ts"
 
 const provenKey = recordKey("rollback")
 
@@ -43,7 +44,10 @@ export class Rollback {
     const stored = await store.get(provenKey)
     if (stored === undefined) return
     openRecord(provenKey, stored)
-    throw new ChappeError("rollback", "this folder is an old copy: its logs go on elsewhere")
+    throw new ChappeError(
+      "rollback",
+      "this folder is an old copy, or lost changes: its logs go on elsewhere",
+    )
   }
 
   isOwn(origin: string): boolean {
@@ -71,4 +75,9 @@ export class Rollback {
     const why = `${peer} shows ${origin} with ${size} entries, signed here; this copy has ${own}`
     this.#failed(new ChappeError("rollback", why))
   }
+}
+
+/** What keeps a relay from starting on a folder that lost changes: it would give its numbers out again. */
+export function barredBy(reason: string): { readonly key: Uint8Array; readonly value: Uint8Array } {
+  return { key: provenKey, value: sealRecord(provenKey, utf8(reason)) }
 }

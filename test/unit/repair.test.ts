@@ -1,5 +1,7 @@
 // `chappe repair` on a data folder: what can be read is kept, what cannot is named and moved aside.
 
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
 import { cp, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -10,13 +12,18 @@ import {
   isDatabaseWhole,
   rebuildDatabase,
   mendMark,
+  withDatabaseLocked,
 } from "../../cli/adapters/store-repair.ts"
 import { fromUtf8, utf8 } from "../../protocol/bytes.ts"
 import { openLevelRecordStore } from "../../relay/adapters/level-record-store.ts"
+import { Rollback, barredBy } from "../../relay/core/rollback.ts"
+import { refusalOf } from "../kit/refusal.ts"
 import { filesIn } from "../kit/rot.ts"
 
 const dirs: string[] = []
+const children: ChildProcess[] = []
 afterEach(async () => {
+  for (const child of children.splice(0)) child.kill()
   for (const dir of dirs.splice(0)) await rm(dir, { recursive: true, force: true })
 })
 
@@ -94,6 +101,54 @@ describe("a damaged database", () => {
     await mendMark(data)
     expect(await faultOf(data)).toBeUndefined()
     expect(await contents(data)).toEqual(before)
+  })
+})
+
+describe("a repaired relay", () => {
+  test("does not start on what is left: it may have promised more", async () => {
+    for (const repair of [
+      async (data: string) => mendMark(data, barredBy("changes are missing")),
+      async (data: string) => {
+        await rebuildDatabase(data, join(data, "damaged"), barredBy("a table is damaged"))
+      },
+    ]) {
+      const data = await filled()
+      const before = await contents(data)
+      await repair(data)
+      expect(await faultOf(data)).toBeUndefined()
+      expect(await contents(data)).toEqual(before)
+      const store = await openLevelRecordStore(join(data, "records"))
+      expect(await refusalOf(Rollback.requireNone(store))).toBe("rollback")
+      await store.close()
+    }
+  })
+})
+
+const opener = `
+const { Level } = require("level")
+const database = new Level(process.argv[1])
+database.open().then(() => console.log("open"), ({ cause }) => console.log(cause.code))
+setInterval(() => undefined, 1_000)`
+
+/** Another process opens the database, and keeps it open until the test is over; what it says. */
+async function openElsewhere(data: string): Promise<string> {
+  const child = spawn(process.execPath, ["-e", opener, join(data, "records")])
+  children.push(child)
+  const [said] = (await once(child.stdout, "data")) as [Buffer]
+  return said.toString().trim()
+}
+
+describe("the lock of a database", { timeout: 60_000 }, () => {
+  test("is held during a repair", async () => {
+    const data = await filled()
+    const said = await withDatabaseLocked(data, async () => openElsewhere(data))
+    expect(said).toBe("LEVEL_LOCKED")
+  })
+
+  test("is not to be had while another process has it", async () => {
+    const data = await filled()
+    expect(await openElsewhere(data)).toBe("open")
+    expect(await refusalOf(withDatabaseLocked(data, async () => "done"))).toBe("locked")
   })
 })
 
