@@ -47,7 +47,11 @@ export const relayLimits = {
   answerPatienceMs: 20_000, // for a relay's answers to mail: beyond what a busy disk takes, below a flash's deadline
   silentMs: 60_000, // then a relay that did not answer is tried again
   drainGraceMs: 10_000, // a submit that was under way when the relay began to be emptied
+  evidenceBytesMax: 65_536, // receipts of one queue item: a page of them stays small, whatever came at once
   retargetItems: 64, // per commit while a dead relay's queue is moved
+  retargetPages: 16, // of them in one turn: a thousand items a second, or as many that cannot be moved
+  memberReceiptsBytesMax: 268_435_456, // of one member's receipts that wait for others: 130,000 sealed ones
+  memberWordsBytesMax: 67_108_864, // controls and tombstones that wait for one member: 25,000
   memberBytesMax: 1_073_741_824, // waiting for one member: 1 GiB, a month of an office's mail
   outboundBytesMax: 4_194_304, // answers of one sort that wait for one link; beyond it requests wait
 
@@ -65,7 +69,9 @@ export const relayLimits = {
   // Time
   clockAskMs: 60_000, // peers whose time differs say it anew on a new link, while it is not known who is right
   sweepMs: 1_000,
-  sweepItems: 128, // expired items per commit
+  sweepItems: 512, // due items looked at and ended in one commit
+  expiryMs: 250, // 2,000 due items a second: what 400 messages a second leave behind
+  sweepBytesMax: 4_194_304, // tombstones written in one commit, and one message's more
   uploadKeepSeconds: 86_400, // an attachment that no envelope names
 
   // Links

@@ -189,34 +189,36 @@ export function judgeLogStatement(
   return checkLogStatement(facts.batches, statement, { kind, name: peer, key: found.key, subject })
 }
 
-/** Codes after which sending the same bytes again can help: our view, our room, our clock. */
-const passing: readonly ErrorCode[] = [
-  "busy",
-  "draining",
-  "not-linked",
-  "clock",
-  "too-early",
-  "sender-key",
-  "entry-key",
-  "entry",
-  "unknown-recipient",
-  "attachments-missing",
-  "seq-gap",
-  "stale",
-  "suspended",
-  "roster",
-  "frozen",
-  "disk-full",
-  "storage",
-  "internal",
-  "link-down",
-  "not-ready",
-  "chain-gap",
-  "unknown-member",
-  "no-prekey",
-  "tampered",
-]
+/**
+ * Codes that say something of the bytes themselves, which stays true whoever is asked again. Everything else
+ * is our view, our room, our clock or our own trouble, and passes.
+ */
+const final: ReadonlySet<ErrorCode> = new Set([
+  "not-canonical",
+  "size",
+  "suite",
+  "signature",
+  "expired",
+  "not-for-me",
+  "slice",
+  "tombstone",
+  "body",
+  "commitment",
+  "entry-signature",
+  "seq-used",
+  "note",
+  "proof",
+  "statement",
+  "roster-fork",
+  "chain-fork",
+  "possession",
+  "key-form",
+  "key-ended",
+  "forbidden",
+  "not-found",
+  "unknown-request",
+])
 
 export function isFinal(code: ErrorCode): boolean {
-  return !passing.includes(code)
+  return final.has(code)
 }

@@ -182,8 +182,9 @@ export class Committer {
   }
 
   #fail(cause: unknown, intents: readonly Intent[]): void {
+    // Whatever it was, it is ours: nobody is to take it for a word about what he sent.
     const failure =
-      cause instanceof ChappeError
+      cause instanceof ChappeError && isStorageFailure(cause)
         ? cause
         : new ChappeError("internal", "a commit failed", { cause })
     this.#failure = failure

@@ -7,10 +7,12 @@ import type { BatchVerifier } from "../../protocol/batch.ts"
 import { controlPae, decodeControl, decodeSignedControl } from "../../protocol/control.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
+import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { Links, Peer } from "./links.ts"
 import type { Mail } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
+import type { QueueGauge } from "./queue-gauge.ts"
 import { type QueueItem, evidenceLane, queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
 
@@ -22,6 +24,8 @@ export class Controls {
   readonly #mail: Mail
   readonly #routes: Routes
   readonly #links: Links
+  readonly #gauge: QueueGauge
+  readonly #hasRoom: () => boolean
 
   constructor(parts: {
     readonly directory: Directory
@@ -31,6 +35,9 @@ export class Controls {
     readonly mail: Mail
     readonly routes: Routes
     readonly links: Links
+    readonly gauge: QueueGauge
+    /** Whether the disk has room for new mail. */
+    readonly hasRoom: () => boolean
   }) {
     this.#directory = parts.directory
     this.#batches = parts.batches
@@ -39,9 +46,11 @@ export class Controls {
     this.#mail = parts.mail
     this.#routes = parts.routes
     this.#links = parts.links
+    this.#gauge = parts.gauge
+    this.#hasRoom = parts.hasRoom
   }
 
-  /** Queues it for its receiver. Refused: `not-canonical`, `sender-key`, `signature`, `unknown-recipient`. */
+  /** Queues it for its receiver. Refused: `not-canonical`, `sender-key`, `signature`, `unknown-recipient`, `busy`. */
   async take(peer: Peer, bytes: Uint8Array): Promise<void> {
     const signed = decodeSignedControl(bytes)
     const control = decodeControl(signed.control)
@@ -60,7 +69,7 @@ export class Controls {
 
   /**
    * Queues it for its recipient. Refused: `not-canonical`, `sender-key`, `signature`, `slice`, `tombstone`,
-   * `too-early`, `unknown-recipient`.
+   * `too-early`, `unknown-recipient`, `busy`.
    */
   async takeTombstone(peer: Peer, bytes: Uint8Array): Promise<void> {
     const { now } = this.#network
@@ -78,6 +87,8 @@ export class Controls {
     const queue = this.#queueFor(peer, item.to)
     if (queue === undefined)
       throw new ChappeError("unknown-recipient", `${item.to} is not a member here`)
+    if (!this.#hasRoom() || this.#gauge.wordsFor(item.to) > relayLimits.memberWordsBytesMax)
+      throw new ChappeError("busy", `no room for what ${item.to} has not fetched`)
     await this.#committer.commit(async (draft) => {
       await this.#mail.enqueue(draft, queue, evidenceLane, item)
       return () => undefined

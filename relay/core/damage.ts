@@ -148,6 +148,5 @@ async function endMessage(
     await mail.settle(draft, messageId, node)
   }
   const queue = routes.evidenceQueueFor(core.senderNode)
-  if (queue !== undefined)
-    await mail.tell(draft, { self: routes.self, sender: core.senderNode, queue }, steps)
+  await mail.tell(draft, { self: routes.self, sender: core.senderNode, queue }, steps)
 }

@@ -322,11 +322,15 @@ export class Delivery {
       // Only what can be logged is changed: without the time this waits.
       if (draft.facts.time === undefined) throw new ChappeError("clock")
       for (const recipientNode of nodes) {
+        // It may have been settled, or have gone another way, since the peer was asked.
+        const slice = await draft.get(sliceRecord, sliceKey(messageId, recipientNode))
+        if (slice?.queue !== this.#queue) continue
         await mail.move(draft, messageId, recipientNode, queueNames.aside)
         steps.push({ messageId, recipientNode, step: "undelivered", reason, ref: null })
       }
+      if (steps.length === 0) return () => undefined
       const queue = routes.evidenceQueueFor(sender)
-      if (queue !== undefined) await mail.tell(draft, { self: routes.self, sender, queue }, steps)
+      await mail.tell(draft, { self: routes.self, sender, queue }, steps)
       return () => {
         watch.setAside(this.#peer.name, reason)
         metrics.count("chappe_relay_undelivered_total", { code: reason })

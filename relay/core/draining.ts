@@ -8,13 +8,22 @@ import { linkLanes } from "../../protocol/frames.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
 import type { Links, Peer } from "./links.ts"
-import { type Mail, messageKey } from "./mail.ts"
+import { type Mail, laneKey, messageKey } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Clock, RecordStore } from "./ports.ts"
-import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
-import { type QueueItem, messageRecord, numberRecord, queueItem, queueNames } from "./records.ts"
+import type { QueueGauge } from "./queue-gauge.ts"
+import { QueueWalk } from "./queue-walk.ts"
+import {
+  type QueueItem,
+  type RecordCodec,
+  evidenceLane,
+  messageRecord,
+  numberRecord,
+  queueItem,
+  queueNames,
+} from "./records.ts"
 import type { Routes } from "./routes.ts"
-import { afterPrefix, framed, openRecord, recordKey } from "./tables.ts"
+import { framed, openRecord, recordKey } from "./tables.ts"
 
 /** What a relay that is being emptied still has. */
 export type Remainder = {
@@ -49,6 +58,7 @@ export async function loadDraining(store: RecordStore): Promise<number | undefin
 
 export class Draining {
   readonly #parts: DrainingParts
+  readonly #walk: QueueWalk
   #since: number | undefined
   /** When each peer was asked to spare us; monotonic. */
   readonly #toldMs = new WeakMap<Peer, number>()
@@ -56,6 +66,7 @@ export class Draining {
   /** `since`: of `loadDraining`. */
   constructor(parts: DrainingParts, since: number | undefined) {
     this.#parts = parts
+    this.#walk = new QueueWalk(parts.store)
     this.#since = since
   }
 
@@ -130,18 +141,24 @@ export class Draining {
 
   async #moveAll(member: string, queue: string, away: string): Promise<void> {
     const { committer, mail } = this.#parts
-    const items = await this.#items(queue, relayLimits.searchItemsMax)
-    const movable = items.filter(({ isHeldElsewhere }) => !isHeldElsewhere)
-    await committer.commit(async (draft) => {
-      for (const { at, item } of movable.slice(0, relayLimits.retargetItems)) {
-        if (item.name === "message") await mail.move(draft, item.messageId, member, away)
-        else {
-          await mail.dequeue(draft, at)
-          await mail.enqueue(draft, away, parseQueueKey(at).lane, item)
+    for (let page = 0; page < relayLimits.retargetPages; page++) {
+      const items = await this.#walk.next(queue, relayLimits.retargetItems)
+      if (items.length === 0) return
+      await committer.commit(async (draft) => {
+        for (const { key: at, lane, item } of items) {
+          // It may have gone since it was read.
+          if (!(await draft.has(at))) continue
+          if (item.name === "message") {
+            if (await isHeldElsewhere(async (codec, of) => draft.get(codec, of), item)) continue
+            await mail.move(draft, item.messageId, member, away)
+          } else {
+            await mail.dequeue(draft, at)
+            await mail.enqueue(draft, away, lane, item)
+          }
         }
-      }
-      return () => undefined
-    })
+        return () => undefined
+      })
+    }
   }
 
   /** What is left, counted up to a bound for each queue. */
@@ -154,8 +171,7 @@ export class Draining {
         if (queue.startsWith(queueNames.forward(""))) items += gauge.depth(queue).items
         continue
       }
-      const found = await this.#items(queue, relayLimits.searchItemsMax)
-      const elsewhere = found.filter(({ isHeldElsewhere }) => isHeldElsewhere).length
+      const elsewhere = await this.#heldElsewhere(queue)
       heldElsewhere += elsewhere
       items += gauge.depth(queue).items - elsewhere
     }
@@ -169,31 +185,29 @@ export class Draining {
     return { items, heldElsewhere, onlyHomeOf }
   }
 
-  async #items(
-    queue: string,
-    limit: number,
-  ): Promise<
-    readonly {
-      readonly at: Uint8Array
-      readonly item: QueueItem
-      /** It came by another relay, which holds its copy: at most one hop. */
-      readonly isHeldElsewhere: boolean
-    }[]
-  > {
+  /** How many messages of a queue another relay holds too, looked at up to a bound. */
+  async #heldElsewhere(queue: string): Promise<number> {
     const { store, committer } = this.#parts
-    const prefix = recordKey("queue", framed(queue))
-    const records = await store.range({ gte: prefix, lt: afterPrefix(prefix), limit })
-    return Promise.all(
-      records.map(async ({ key: at, value }) => {
-        const item = queueItem.decode(openRecord(at, value))
-        const record =
-          item.name === "message"
-            ? await committer.read(messageRecord, messageKey(item.messageId))
-            : undefined
-        return { at, item, isHeldElsewhere: record !== undefined && record.via !== null }
-      }),
-    )
+    const gte = recordKey("queue", framed(queue))
+    const limit = relayLimits.searchItemsMax
+    // Receipts and controls wait above the messages.
+    const records = await store.range({ gte, lt: laneKey(queue, evidenceLane), limit })
+    let found = 0
+    for (const { key: at, value } of records) {
+      const item = queueItem.decode(openRecord(at, value))
+      if (await isHeldElsewhere(async (codec, of) => committer.read(codec, of), item)) found += 1
+    }
+    return found
   }
+}
+
+type Read = <T>(codec: RecordCodec<T>, key: Uint8Array) => Promise<T | undefined>
+
+/** Whether it came by another relay, which holds its copy: at most one hop. */
+async function isHeldElsewhere(read: Read, item: QueueItem): Promise<boolean> {
+  if (item.name !== "message") return false
+  const record = await read(messageRecord, messageKey(item.messageId))
+  return record !== undefined && record.via !== null
 }
 
 function memberOf(queue: string): string | undefined {

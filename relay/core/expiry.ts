@@ -8,7 +8,7 @@ import type { Committer } from "./committer.ts"
 import type { Draft } from "./draft.ts"
 import { type Grave, type Mail, messageKey, slicePrefix, knownKey } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
-import type { Metrics, RecordStore } from "./ports.ts"
+import type { Metrics, RecordStore, StoredRecord } from "./ports.ts"
 import { highestRecord, messageRecord, queueNames, sliceRecord, uploadRecord } from "./records.ts"
 import type { Routes } from "./routes.ts"
 import { highestKey } from "./sequence.ts"
@@ -25,6 +25,17 @@ export type ExpiryParts = {
 
 const head = 1 + 4 + 1
 
+type Due = { readonly sort: string; readonly subject: Uint8Array }
+
+function readDue(key: Uint8Array): Due {
+  return { sort: fromUtf8(key.slice(head - 1, head)), subject: key.slice(head) }
+}
+
+/** The message whose shares end with it. */
+function messagesIn({ sort, subject }: Due): readonly Uint8Array[] {
+  return sort === "x" ? [subject] : []
+}
+
 export class Expiry {
   readonly #parts: ExpiryParts
   #sweptAt = 0
@@ -33,48 +44,53 @@ export class Expiry {
     this.#parts = parts
   }
 
-  /** Ends what is due, a bounded number at once; true when there is more. */
-  async sweep(): Promise<boolean> {
+  /** Ends what is due, a bounded number at once, in one commit. */
+  async sweep(): Promise<void> {
     const { store, network, committer } = this.#parts
-    if (!network.isAgreed) return false
+    if (!network.isAgreed) return
     const { now } = network
     const limit = relayLimits.sweepItems
     const due = await store.range({ gte: recordKey("due"), lt: recordKey("due", u32(now)), limit })
-    for (const { key, value } of due) {
-      const payload = openRecord(key, value)
-      const isEnded = await committer.commit(async (draft) => {
-        // The log must be able to tell of it; else it waits.
-        if (draft.facts.time === undefined) return () => false
-        await this.#end(draft, key, payload)
-        draft.delete(key)
-        return () => true
+    if (due.length > 0)
+      await committer.commit(async (draft) => this.#endAll(draft, due), {
+        settles: due.map(({ key }) => readDue(key)).flatMap(messagesIn),
       })
-      if (!isEnded) return false
-    }
     if (now - this.#sweptAt > relayLimits.uploadKeepSeconds / 24) {
       this.#sweptAt = now
       await this.#sweepUploads(now)
     }
-    return due.length === limit
   }
 
-  async #end(draft: Draft, due: Uint8Array, payload: Uint8Array): Promise<void> {
-    const sort = fromUtf8(due.slice(head - 1, head))
-    const subject = due.slice(head)
-    if (sort === "x") await this.#expire(draft, subject)
-    else if (sort === "k") draft.delete(knownKey(subject))
+  async #endAll(draft: Draft, due: readonly StoredRecord[]): Promise<() => void> {
+    // The log must be able to tell of it; else it waits.
+    if (draft.facts.time === undefined) return () => undefined
+    let bytes = 0
+    for (const { key, value } of due) {
+      if (bytes > relayLimits.sweepBytesMax) break
+      const payload = openRecord(key, value)
+      draft.delete(key)
+      bytes += await this.#end(draft, readDue(key), payload)
+    }
+    return () => undefined
+  }
+
+  /** Bytes of tombstones, about. */
+  async #end(draft: Draft, { sort, subject }: Due, payload: Uint8Array): Promise<number> {
+    if (sort === "x") return this.#expire(draft, subject)
+    if (sort === "k") draft.delete(knownKey(subject))
     else if (sort === "a") this.#parts.mail.endReference(draft, subject)
     else if (sort === "q") await this.#parts.mail.dequeue(draft, subject)
     else {
       await forgetNumber(draft, subject)
       if (payload.length > 0) draft.delete(knownKey(payload))
     }
+    return 0
   }
 
-  async #expire(draft: Draft, messageId: Uint8Array): Promise<void> {
+  async #expire(draft: Draft, messageId: Uint8Array): Promise<number> {
     const { mail, routes, metrics } = this.#parts
     const record = await draft.get(messageRecord, messageKey(messageId))
-    if (record === undefined) return
+    if (record === undefined) return 0
     const { core } = decodeHeader(record.header)
     const prefix = slicePrefix(messageId)
     const slices = await draft.range({ gte: prefix, lt: afterPrefix(prefix), limit: 256 })
@@ -98,6 +114,7 @@ export class Expiry {
     const queue = routes.evidenceQueueFor(core.senderNode)
     await mail.entomb(draft, { self: routes.self, sender: core.senderNode, queue }, graves)
     for (const _ of graves) metrics.count("chappe_relay_expired_total")
+    return graves.length * header.length
   }
 
   /** Attachments that were uploaded and never named by an envelope. */

@@ -15,7 +15,15 @@ import { leafHash, verifyInclusion } from "../../protocol/tree.ts"
 import { type ReadEnvelope, judgeEnvelope, readEnvelope } from "./admit-submit.ts"
 import type { Committer } from "./committer.ts"
 import type { Draft, SealedSteps } from "./draft.ts"
-import { type HeldRecipient, type Mail, dueKey, knownKey, newHoldReads, sliceKey } from "./mail.ts"
+import {
+  type HeldRecipient,
+  type Mail,
+  dueKey,
+  knownKey,
+  messageKey,
+  newHoldReads,
+  sliceKey,
+} from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { AttachmentStore } from "./ports.ts"
 import { knownRecord, queueNames, sliceRecord } from "./records.ts"
@@ -100,7 +108,8 @@ export class Forwards {
       if (slice === undefined || slice.queue === queueNames.aside)
         recipients.push({ node, ...given, queue: queueNames.member(node) })
     }
-    if (recipients.length < leaves.length) mail.copyAt(draft, messageId, peer)
+    // Whichever relay came first, each that holds a copy is to hear of the delivery.
+    if (!isNew && (await draft.has(messageKey(messageId)))) mail.copyAt(draft, messageId, peer)
     if (recipients.length > 0)
       await mail.hold(
         draft,

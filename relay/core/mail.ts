@@ -6,9 +6,10 @@ import type { Lane } from "../../protocol/envelope.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { Acceptance, AttachmentRef, ReceiptItem } from "../../protocol/link-messages.ts"
 import { encodeTombstone } from "../../protocol/tombstone.ts"
+import { relayLimits } from "../limits.ts"
 import type { Draft, RelayStep, Sealed, StepRange } from "./draft.ts"
 import type { AttachmentStore } from "./ports.ts"
-import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
+import { type QueueGauge, parseQueueKey, receiptBytesOf } from "./queue-gauge.ts"
 import {
   type MessageRecord,
   type QueueItem,
@@ -264,7 +265,14 @@ export class Mail {
     if (item?.name !== "message") return
     const nodes = item.nodes.filter((other) => other !== node)
     if (nodes.length === 0) this.#drop(draft, key, queue, item)
-    else draft.put(queueItem, key, { ...item, nodes })
+    else {
+      const rest = { ...item, nodes }
+      draft.put(queueItem, key, rest)
+      draft.onCommitted(() => {
+        this.#gauge.remove(queue, lane, item)
+        this.#gauge.add(queue, lane, rest)
+      })
+    }
   }
 
   /** Moves one recipient's share to another queue. False when it is not held. */
@@ -341,7 +349,7 @@ export class Mail {
     return (await draft.range({ gte: prefix, lt: afterPrefix(prefix), limit: 1 })).length > 0
   }
 
-  /** Queues receipts of others for a sender. */
+  /** Queues receipts of others for a sender, in items of a bounded size, however many came at once. */
   async passOn(
     draft: Draft,
     queue: string,
@@ -349,25 +357,29 @@ export class Mail {
     items: readonly ReceiptItem[],
     acceptance: (sealed: Sealed) => Acceptance | null,
   ): Promise<void> {
-    const position = await this.#nextPosition(draft)
-    draft.onSealed((sealed) => {
-      this.#put(draft, queue, evidenceLane, position, {
-        name: "evidence",
-        from,
-        items,
-        acceptance: acceptance(sealed),
+    for (const part of partBySize(items)) {
+      const position = await this.#nextPosition(draft)
+      draft.onSealed((sealed) => {
+        this.#put(draft, queue, evidenceLane, position, {
+          name: "evidence",
+          from,
+          items: part,
+          acceptance: acceptance(sealed),
+        })
       })
-    })
+    }
   }
 
-  /** Signs steps of the relay's own and queues them for the sender. Needs `draft.time`. */
+  /** Signs steps of the relay's own, and queues them for the sender where a queue leads to it. Needs `draft.time`. */
   async tell(
     draft: Draft,
-    told: { readonly self: string; readonly sender: string; readonly queue: string },
+    told: { readonly self: string; readonly sender: string; readonly queue: string | undefined },
     steps: readonly RelayStep[],
   ): Promise<void> {
     if (steps.length === 0) return
-    await this.#evidence(draft, draft.sign(steps), told, steps)
+    const range = draft.sign(steps)
+    const { queue } = told
+    if (queue !== undefined) await this.#evidence(draft, range, { ...told, queue }, steps)
   }
 
   /**
@@ -423,4 +435,20 @@ export class Mail {
       })
     })
   }
+}
+
+function partBySize(items: readonly ReceiptItem[]): readonly (readonly ReceiptItem[])[] {
+  const parts: ReceiptItem[][] = []
+  let bytes = 0
+  for (const item of items) {
+    const more = receiptBytesOf(item)
+    let last = parts.at(-1)
+    if (last === undefined || bytes + more > relayLimits.evidenceBytesMax) {
+      parts.push((last = []))
+      bytes = 0
+    }
+    last.push(item)
+    bytes += more
+  }
+  return parts
 }

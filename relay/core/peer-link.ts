@@ -3,6 +3,7 @@
 
 import { ChappeError, type ErrorCode, isErrorCode } from "../../protocol/errors.ts"
 import { type LinkLane, linkLanes } from "../../protocol/frames.ts"
+import { limits } from "../../protocol/limits.ts"
 import {
   type LinkMessage,
   encodeLinkMessage,
@@ -110,6 +111,7 @@ export class PeerLink implements Peer {
     return bytes
   }
 
+  /** Refused: `link-down`, `busy`, `size`, and what the peer refuses. */
   async request(lane: LinkLane, request: Request): Promise<LinkMessage> {
     if (this.#isDown) throw new ChappeError("link-down")
     if (this.#waiting.size >= relayLimits.requestsMax)
@@ -117,6 +119,8 @@ export class PeerLink implements Peer {
     this.#requests = (this.#requests % 0xffff_ffff) + 1
     const number = this.#requests
     const bytes = encodeLinkMessage({ ...request, request: number })
+    if (bytes.length > limits.messageBytesMax)
+      throw new ChappeError("size", `${request.name} of ${bytes.length} bytes`)
     return new Promise((resolve, reject) => {
       this.#waiting.set(number, { resolve, reject })
       this.#send(lane, bytes)

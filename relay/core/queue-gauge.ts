@@ -1,17 +1,35 @@
-// How much waits in each queue and lane: for quotas and for operators. Counted from the store at start, then
-// kept.
+// How much waits in each queue and lane, for whom and by whom: for bounds and for operators. Counted from the
+// store at start, then kept.
 
 import { openRecord, recordKey, afterPrefix, tables } from "./tables.ts"
 import type { RecordStore } from "./ports.ts"
-import { type QueueItem, queueItem } from "./records.ts"
+import { type QueueItem, queueItem, queueNames } from "./records.ts"
+import type { ReceiptItem } from "../../protocol/link-messages.ts"
 import { concat, toName, utf8 } from "../../protocol/bytes.ts"
 
 export type Depth = { items: number; bytes: number }
 
 const pageItems = 512
 
+/** What a queue item means on the wire and on the disk, about. */
 export function bytesOf(item: QueueItem): number {
-  return item.name === "message" ? item.bytes : 0
+  switch (item.name) {
+    case "message":
+      return item.bytes
+    case "evidence":
+      return item.items.reduce((bytes, one) => bytes + receiptBytesOf(one), 0)
+    case "control":
+      return item.control.length
+    case "tombstone":
+      return item.tombstone.length
+  }
+}
+
+/** Names, ids and frames of a receipt item, at most. */
+const receiptFrameBytes = 80
+
+export function receiptBytesOf({ receipt, auth }: ReceiptItem): number {
+  return receiptFrameBytes + receipt.length + (auth?.length ?? 0)
 }
 
 const nothing: Readonly<Depth> = { items: 0, bytes: 0 }
@@ -19,6 +37,7 @@ const nothing: Readonly<Depth> = { items: 0, bytes: 0 }
 export class QueueGauge {
   readonly #depths = new Map<string, Depth>()
   readonly #lanes = new Map<string, Depth>()
+  readonly #shares = new Map<string, Depth>()
 
   static async count(store: RecordStore): Promise<QueueGauge> {
     const gauge = new QueueGauge()
@@ -37,13 +56,37 @@ export class QueueGauge {
   }
 
   add(queue: string, lane: number, item: QueueItem): void {
-    change(this.#depths, queue, 1, bytesOf(item))
-    change(this.#lanes, laneName(queue, lane), 1, bytesOf(item))
+    this.#change(queue, lane, item, 1)
   }
 
   remove(queue: string, lane: number, item: QueueItem): void {
-    change(this.#depths, queue, -1, -bytesOf(item))
-    change(this.#lanes, laneName(queue, lane), -1, -bytesOf(item))
+    this.#change(queue, lane, item, -1)
+  }
+
+  #change(queue: string, lane: number, item: QueueItem, sign: 1 | -1): void {
+    change(this.#depths, queue, sign, sign * bytesOf(item))
+    change(this.#lanes, laneName(queue, lane), sign, sign * bytesOf(item))
+    if (!isWaiting(queue)) return
+    for (const [share, bytes] of sharesOf(item)) change(this.#shares, share, sign, sign * bytes)
+  }
+
+  /** Bytes of bodies that wait for a member here and towards other relays. */
+  mailFor(member: string): number {
+    return this.#bytesOf(shareNames.mailFor(member))
+  }
+
+  /** Bytes of controls and tombstones that wait for a member here and towards other relays. */
+  wordsFor(member: string): number {
+    return this.#bytesOf(shareNames.wordsFor(member))
+  }
+
+  /** Bytes of receipts that a member gave and that wait for others. */
+  receiptsOf(member: string): number {
+    return this.#bytesOf(shareNames.receiptsOf(member))
+  }
+
+  #bytesOf(share: string): number {
+    return this.#shares.get(share)?.bytes ?? 0
   }
 
   depth(queue: string): Readonly<Depth> {
@@ -57,6 +100,30 @@ export class QueueGauge {
   all(): ReadonlyMap<string, Readonly<Depth>> {
     return this.#depths
   }
+}
+
+const shareNames = {
+  mailFor: (member: string): string => `mail ${member}`,
+  wordsFor: (member: string): string => `words ${member}`,
+  receiptsOf: (member: string): string => `receipts ${member}`,
+} as const
+
+/** Of whose shares an item is a part, and its bytes in each. */
+function sharesOf(item: QueueItem): readonly (readonly [share: string, bytes: number])[] {
+  switch (item.name) {
+    case "message":
+      return item.nodes.map((node) => [shareNames.mailFor(node), item.bytes])
+    case "evidence":
+      return [[shareNames.receiptsOf(item.from), bytesOf(item)]]
+    case "control":
+    case "tombstone":
+      return [[shareNames.wordsFor(item.to), bytesOf(item)]]
+  }
+}
+
+/** What another relay has in custody, and what was set aside, waits for nobody here. */
+function isWaiting(queue: string): boolean {
+  return !queue.startsWith(queueNames.awaiting("")) && queue !== queueNames.aside
 }
 
 function laneName(queue: string, lane: number): string {

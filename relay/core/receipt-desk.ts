@@ -14,12 +14,14 @@ import {
   receiptIdOf,
   receiptSteps,
 } from "../../protocol/receipt.ts"
+import { relayLimits } from "../limits.ts"
 import type { SubmitFacts } from "./admit-submit.ts"
 import type { Committer } from "./committer.ts"
 import type { Draft } from "./draft.ts"
 import type { Logs } from "./logs.ts"
-import { type Mail, holdReads } from "./mail.ts"
+import { type Mail, holdReads, sliceKey } from "./mail.ts"
 import type { NetworkClock } from "./network-clock.ts"
+import type { QueueGauge } from "./queue-gauge.ts"
 import { queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
 import { factsOf, logStatement, statementReads } from "./statement-log.ts"
@@ -35,6 +37,9 @@ export type ReceiptParts = {
   readonly committer: Committer
   readonly mail: Mail
   readonly routes: Routes
+  readonly gauge: QueueGauge
+  /** Whether the disk has room for new mail. */
+  readonly hasRoom: () => boolean
 }
 
 type PlainReceipt = { readonly item: ReceiptItem; readonly receipt: Receipt }
@@ -47,7 +52,10 @@ export class ReceiptDesk {
     this.#parts = parts
   }
 
-  /** Refused: `not-canonical`, `signature`, `commitment`, `entry-key`, `entry-signature`, `seq-used`, `seq-gap`, `clock`. */
+  /**
+   * Refused: `not-canonical`, `signature`, `commitment`, `entry-key`, `entry-signature`, `seq-used`, `seq-gap`,
+   * `clock`, `busy`.
+   */
   async take(peer: string, receipts: Receipts): Promise<Acceptance> {
     const { statement } = receipts
     const name = `${toHex(statement.keyId)}/${statement.seq}/${toHex(statement.commit)}`
@@ -122,6 +130,7 @@ export class ReceiptDesk {
   ): Promise<() => Acceptance> {
     const { statement, root, items } = receipts
     const facts = factsOf(draft, before)
+    await this.#judgeRoom(draft, facts.peer, plain)
     const logged = await logStatement(draft, { kind: "receipts", statement, subject: root }, facts)
     if (logged.kind === "stored") return () => logged.acceptance
     const { acceptance } = logged
@@ -130,6 +139,23 @@ export class ReceiptDesk {
       await this.#parts.mail.passOn(draft, queue, facts.peer, group, acceptance)
     for (const { receipt } of plain) await this.#settle(draft, receipt)
     return acceptance
+  }
+
+  /** Refused: `busy` for a member's share of what waits, and on a full disk for what lets nothing go. */
+  async #judgeRoom(draft: Draft, peer: string, plain: readonly PlainReceipt[]): Promise<void> {
+    const { gauge, hasRoom } = this.#parts
+    if (gauge.receiptsOf(peer) > relayLimits.memberReceiptsBytesMax)
+      throw new ChappeError("busy", `too many receipts of ${peer} wait for others`)
+    if (hasRoom()) return
+    for (const { receipt } of plain) if (await this.#letsGo(draft, receipt)) return
+    throw new ChappeError("busy", "the disk has no room for receipts that let nothing go")
+  }
+
+  async #letsGo(draft: Draft, receipt: Receipt): Promise<boolean> {
+    const { messageId, recipientNode, ref } = receipt
+    if (isSettling(receipt)) return draft.has(sliceKey(messageId, recipientNode))
+    const isFetched = receipt.step === receiptSteps.fetched && ref?.length === 32
+    return isFetched && (await this.#parts.mail.mayFetch(draft, ref, recipientNode))
   }
 
   /** The head of a node's officers' journal. Refused: as for receipts. */

@@ -263,8 +263,8 @@ export async function openRelayCore(
       hasRoom,
       reach: async (origin, size) => following.reach(origin, size),
     }),
-    receipts: new ReceiptDesk(desks),
-    controls: new Controls({ ...desks, links }),
+    receipts: new ReceiptDesk({ ...desks, gauge, hasRoom }),
+    controls: new Controls({ ...desks, links, gauge, hasRoom }),
     links,
     draining,
     probes,
@@ -398,7 +398,6 @@ export async function openRelayCore(
     for (const delivery of deliveries.values()) delivery.tend()
     await retargeting.sweep()
     await draining.sweep()
-    while (await expiry.sweep()) journal.info("sweep", {})
   }
   const tasks: readonly Task[] = [
     { name: "logs", everyMs: 250, run: async () => keeping.tend() },
@@ -414,6 +413,7 @@ export async function openRelayCore(
       },
     },
     { name: "sweep", everyMs: relayLimits.sweepMs, run: sweep },
+    { name: "expiry", everyMs: relayLimits.expiryMs, run: async () => expiry.sweep() },
     {
       name: "heads",
       everyMs: relayLimits.headsSeconds * 1_000,

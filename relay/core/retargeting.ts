@@ -5,16 +5,17 @@
 import type { ReceiptItem } from "../../protocol/link-messages.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
+import type { Draft } from "./draft.ts"
 import type { Links } from "./links.ts"
 import type { Mail } from "./mail.ts"
 import type { RecordStore } from "./ports.ts"
-import { type QueueGauge, parseQueueKey } from "./queue-gauge.ts"
-import { type QueueItem, queueItem, queueNames } from "./records.ts"
+import type { QueueGauge } from "./queue-gauge.ts"
+import { QueueWalk, type Walked } from "./queue-walk.ts"
+import { type QueueItem, queueNames } from "./records.ts"
 import type { Routes } from "./routes.ts"
-import { afterPrefix, framed, openRecord, recordKey } from "./tables.ts"
 
 export class Retargeting {
-  readonly #store: RecordStore
+  readonly #walk: QueueWalk
   readonly #committer: Committer
   readonly #mail: Mail
   readonly #gauge: QueueGauge
@@ -29,7 +30,7 @@ export class Retargeting {
     readonly routes: Routes
     readonly links: Links
   }) {
-    this.#store = parts.store
+    this.#walk = new QueueWalk(parts.store)
     this.#committer = parts.committer
     this.#mail = parts.mail
     this.#gauge = parts.gauge
@@ -37,7 +38,7 @@ export class Retargeting {
     this.#links = parts.links
   }
 
-  /** Moves a bounded number of items of each relay that has been away too long, removed ones too. */
+  /** Moves a bounded number of items of each relay that has been away too long, removed ones too; the urgent first. */
   async sweep(): Promise<void> {
     const relays = [...this.#gauge.all().keys()].flatMap((queue) => relayOf(queue) ?? [])
     for (const relay of new Set(relays)) {
@@ -50,27 +51,35 @@ export class Retargeting {
 
   async #around(relay: string, queue: string): Promise<void> {
     if (this.#gauge.depth(queue).items === 0) return
-    const prefix = recordKey("queue", framed(queue))
-    const limit = relayLimits.retargetItems
-    const records = await this.#store.range({ gte: prefix, lt: afterPrefix(prefix), limit })
-    await this.#committer.commit(async (draft) => {
-      for (const { key, value } of records) {
-        const item = queueItem.decode(openRecord(key, value))
-        if (item.name === "message") {
-          for (const node of item.nodes) {
-            const around = this.#routes.queueAround(relay, node)
-            if (around !== undefined) await this.#mail.move(draft, item.messageId, node, around)
-          }
-          continue
-        }
-        const parts = partByWay(item, queue, (to) => this.#routes.queueAround(relay, to))
-        if (parts.every(({ way }) => way === queue)) continue
-        await this.#mail.dequeue(draft, key)
-        const { lane } = parseQueueKey(key)
-        for (const part of parts) await this.#mail.enqueue(draft, part.way, lane, part.item)
+    for (let page = 0; page < relayLimits.retargetPages; page++) {
+      const items = await this.#walk.next(queue, relayLimits.retargetItems)
+      if (items.length === 0) return
+      await this.#committer.commit(async (draft) => {
+        for (const walked of items) await this.#move(draft, relay, queue, walked)
+        return () => undefined
+      })
+    }
+  }
+
+  async #move(
+    draft: Draft,
+    relay: string,
+    queue: string,
+    { key, lane, item }: Walked,
+  ): Promise<void> {
+    // It may have gone since it was read.
+    if (!(await draft.has(key))) return
+    if (item.name === "message") {
+      for (const node of item.nodes) {
+        const around = this.#routes.queueAround(relay, node)
+        if (around !== undefined) await this.#mail.move(draft, item.messageId, node, around)
       }
-      return () => undefined
-    })
+      return
+    }
+    const parts = partByWay(item, queue, (to) => this.#routes.queueAround(relay, to))
+    if (parts.every(({ way }) => way === queue)) return
+    await this.#mail.dequeue(draft, key)
+    for (const part of parts) await this.#mail.enqueue(draft, part.way, lane, part.item)
   }
 }
 

@@ -36,7 +36,7 @@ import {
 import type { NetworkClock } from "./network-clock.ts"
 import type { AttachmentStore, Clock } from "./ports.ts"
 import type { QueueGauge } from "./queue-gauge.ts"
-import { knownRecord, queueNames, sliceRecord } from "./records.ts"
+import { type RecordCodec, knownRecord, messageRecord, queueNames, sliceRecord } from "./records.ts"
 import type { Routes } from "./routes.ts"
 import { burnNumber, factsOf, logStatement, statementReads } from "./statement-log.ts"
 import { Turns } from "./turns.ts"
@@ -98,6 +98,7 @@ export class Submits {
       return this.#again(peer, submit, read, known.acceptance)
     draining.demandOpen(from)
     if (!network.isAgreed) throw new ChappeError("clock")
+    this.#demandRoom()
     const facts = this.#facts(peer)
     let envelope: AdmittedEnvelope
     try {
@@ -107,7 +108,8 @@ export class Submits {
         await this.#refuseForGood(submit, read, facts, cause)
       throw cause
     }
-    await this.#judgeRoom(submit, envelope)
+    this.#judgeQueues(namesIn(envelope))
+    await this.#judgeAttachments(submit)
     // Again in the commit, where it costs no signature any more: nobody waits in line for this one.
     const { statement } = submit
     judgeLogStatement(statement, { ...facts, kind: "envelope", subject: read.messageId })
@@ -137,16 +139,24 @@ export class Submits {
     return { directory, batches, place, now, acceptedAt: now, peer, trafficOrigin }
   }
 
-  /** Refused: `busy` for a full queue or disk, `attachments-missing`. */
-  async #judgeRoom(submit: Submit, { header: { core } }: ReadEnvelope): Promise<void> {
-    const { gauge, hasRoom, routes } = this.#parts
-    if (!hasRoom()) throw new ChappeError("busy", "the disk has no room for new mail")
-    for (const { node } of core.recipients) {
-      const queue = routes.queueFor(node)
-      if (queue !== undefined && gauge.depth(queue).bytes > relayLimits.memberBytesMax)
-        throw new ChappeError("busy", `${node}'s queue is full`)
-    }
-    await this.#judgeAttachments(submit)
+  /** Refused: `busy` for a full disk. Also what is refused for good leaves receipts and a used number. */
+  #demandRoom(): void {
+    if (!this.#parts.hasRoom()) throw new ChappeError("busy", "the disk has no room for new mail")
+  }
+
+  /** Refused: `busy` when what could be delivered meets full queues only: the others' shares go on. */
+  #judgeQueues(nodes: readonly string[]): void {
+    const reasons = nodes.map((node) => this.#obstacle(node))
+    if (reasons.includes("busy") && !reasons.includes(undefined))
+      throw new ChappeError("busy", "the recipients' queues are full")
+  }
+
+  /** Why a share of this recipient cannot be queued now. */
+  #obstacle(node: string): "suspended" | "no-relay" | "busy" | undefined {
+    const { directory, gauge, routes } = this.#parts
+    if (directory.member(node)?.status !== memberStatuses.active) return "suspended"
+    if (routes.queueFor(node) === undefined) return "no-relay"
+    return gauge.mailFor(node) > relayLimits.memberBytesMax ? "busy" : undefined
   }
 
   async #judgeAttachments({ attachments }: Submit): Promise<void> {
@@ -189,7 +199,7 @@ export class Submits {
     envelope: AdmittedEnvelope,
     { acceptance, isNew }: { readonly acceptance: () => Acceptance; readonly isNew: boolean },
   ): Promise<void> {
-    const { mail, routes, directory } = this.#parts
+    const { mail, routes } = this.#parts
     const { messageId, header, paths } = envelope
     const { core } = header
     const recipients: HeldRecipient[] = []
@@ -197,19 +207,19 @@ export class Submits {
     for (const [i, { node }] of core.recipients.entries()) {
       const slice = isNew ? undefined : await draft.get(sliceRecord, sliceKey(messageId, node))
       if (slice !== undefined && slice.queue !== queueNames.aside) continue
-      const queue = routes.queueFor(node)
-      const isActive = directory.member(node)?.status === memberStatuses.active
       const leaf = submit.leaves[i]
       const path = paths[i]
       if (leaf === undefined || path === undefined)
         throw new RangeError("a leaf for each recipient")
-      if (isActive && queue !== undefined) recipients.push({ node, leaf, path, queue })
+      const queue = routes.queueFor(node)
+      const reason = this.#obstacle(node)
+      if (reason === undefined && queue !== undefined) recipients.push({ node, leaf, path, queue })
       else
         undelivered.push({
           messageId,
           recipientNode: node,
           step: "undelivered",
-          reason: isActive ? "no-relay" : "suspended",
+          reason: reason ?? "no-relay",
           ref: null,
         })
     }
@@ -231,13 +241,13 @@ export class Submits {
         acceptance,
       )
     const queue = routes.evidenceQueueFor(core.senderNode)
-    if (queue !== undefined)
-      await mail.tell(draft, { self: routes.self, sender: core.senderNode, queue }, undelivered)
+    await mail.tell(draft, { self: routes.self, sender: core.senderNode, queue }, undelivered)
   }
 
   /**
    * A known message: the stored answer stands. Recipients whose share is gone get it again, for their
-   * node may have asked the sender for it; a node that has it answers with its stored receipt.
+   * node may have asked the sender for it; a node that has it answers with its stored receipt. The answer
+   * is custody, so it is not given while a share is gone that cannot be queued yet.
    */
   async #again(
     peer: string,
@@ -246,34 +256,32 @@ export class Submits {
     acceptance: Acceptance,
   ): Promise<Acceptance> {
     const { committer, network } = this.#parts
+    const missing = await missingIn(async (codec, key) => committer.read(codec, key), read)
+    if (missing.length === 0) return acceptance
+    if (!network.isAgreed) throw new ChappeError("clock")
     let envelope: AdmittedEnvelope
     try {
-      if (!network.isAgreed) return acceptance
       envelope = admitEnvelope(submit, read, this.#facts(peer))
-      await this.#judgeRoom(submit, envelope)
     } catch (cause) {
-      if (cause instanceof ChappeError) return acceptance
+      // It was taken once, and can never be taken again: it has expired, say.
+      if (cause instanceof ChappeError && isFinal(cause.code)) return acceptance
       throw cause
     }
+    this.#demandRoom()
+    this.#judgeQueues(missing)
+    await this.#judgeAttachments(submit)
     return committer.commit(
       async (draft) => {
-        if (draft.facts.time === undefined) return () => acceptance
-        const isHeld = await draft.has(messageKey(read.messageId))
-        const missing = isHeld ? await this.#missing(draft, envelope) : true
+        const still = await missingIn(async (codec, key) => draft.get(codec, key), read)
+        if (still.length === 0) return () => acceptance
+        if (draft.facts.time === undefined) throw new ChappeError("clock")
+        await this.#judgeAttachments(submit)
         const again = { acceptance: () => acceptance, isNew: false }
-        if (missing) await this.#place(draft, submit, envelope, again)
+        await this.#place(draft, submit, envelope, again)
         return () => acceptance
       },
       { bodyBytes: submit.body.length, holds: read.messageId },
     )
-  }
-
-  async #missing(draft: Draft, { messageId, header: { core } }: ReadEnvelope): Promise<boolean> {
-    for (const { node } of core.recipients) {
-      const slice = await draft.get(sliceRecord, sliceKey(messageId, node))
-      if (slice === undefined || slice.queue === queueNames.aside) return true
-    }
-    return false
   }
 
   /**
@@ -292,8 +300,8 @@ export class Submits {
     try {
       await committer.commit(async (draft) => {
         const isFirst = await burnNumber(draft, logged, factsOf(draft, facts), code)
+        if (!isFirst) return () => undefined
         const queue = routes.evidenceQueueFor(facts.peer)
-        if (!isFirst || queue === undefined) return () => undefined
         const steps = header.core.recipients.map(({ node }): RelayStep => ({
           messageId,
           recipientNode: node,
@@ -309,4 +317,23 @@ export class Submits {
       if (!(cause instanceof ChappeError)) throw cause
     }
   }
+}
+
+function namesIn({ header: { core } }: ReadEnvelope): readonly string[] {
+  return core.recipients.map(({ node }) => node)
+}
+
+type Read = <T>(codec: RecordCodec<T>, key: Uint8Array) => Promise<T | undefined>
+
+/** Recipients of a known message for whom nothing waits here any more. */
+async function missingIn(read: Read, envelope: ReadEnvelope): Promise<readonly string[]> {
+  const { messageId } = envelope
+  const nodes = namesIn(envelope)
+  if ((await read(messageRecord, messageKey(messageId))) === undefined) return nodes
+  const missing: string[] = []
+  for (const node of nodes) {
+    const slice = await read(sliceRecord, sliceKey(messageId, node))
+    if (slice === undefined || slice.queue === queueNames.aside) missing.push(node)
+  }
+  return missing
 }

@@ -100,6 +100,8 @@ export type WorldOptions = {
   readonly at: number
   /** `HQ` is the desk. */
   readonly members?: readonly string[]
+  /** Members who have not said yet where they are at home. */
+  readonly homeless?: readonly string[]
   readonly relays?: readonly string[]
   readonly urls?: Readonly<Record<string, ChainBody<"urls">>>
 }
@@ -138,7 +140,9 @@ export class World {
       return { name, status: memberStatuses.active, genesisId }
     })
     const members = memberNames.map((node, i) => {
-      const homes = relayNames.map((_, j) => relayNames[(i + j) % relayNames.length] ?? "")
+      const isHomeless = options.homeless?.includes(node) === true
+      const inOrder = relayNames.map((_, j) => relayNames[(i + j) % relayNames.length] ?? "")
+      const homes = isHomeless ? [] : inOrder
       const { member, genesisId } = makeMember(node, this.at, homes, chains)
       this.members.set(node, member)
       const flags = node === "HQ" ? (["desk"] as const) : []
@@ -330,7 +334,7 @@ function makeMember(
   const witness = noteKey(name, noteKeyTypes.cosignature, `witness ${name}`)
   const witnessKey = signingKey("witness", witness.seed)
   append("witness", { vkey: witness.vkey, possession: possessionOf(name, witnessKey) })
-  append("relays", { names: homes })
+  if (homes.length > 0) append("relays", { names: homes })
   const officers: WorldOfficer[] = []
   for (const [role, roles] of Object.entries(officerRoles)) {
     const id = `${name}/${role}`

@@ -1,8 +1,16 @@
 // Time ends things by network time only.
 
 import { expect, test } from "vitest"
+import { emptyBytes, toHex, u32 } from "../../protocol/bytes.ts"
+import { openMemoryRecordStore } from "../../relay/adapters/memory-record-store.ts"
+import type { Plan } from "../../relay/core/committer.ts"
+import { type CommitFacts, Draft } from "../../relay/core/draft.ts"
 import { Expiry, type ExpiryParts } from "../../relay/core/expiry.ts"
+import { dueKey } from "../../relay/core/mail.ts"
 import { NetworkClock } from "../../relay/core/network-clock.ts"
+import { recordKey, sealRecord } from "../../relay/core/tables.ts"
+import type { Together } from "../../relay/core/together.ts"
+import { seedOf } from "../kit/world.ts"
 
 /** A relay's clocks that stand still until a test moves them. */
 function stillClock(seconds: number) {
@@ -72,11 +80,42 @@ test("a relay whose clock is off ends nothing, and goes on when it is right", as
   const expiry = new Expiry({ network, store } as unknown as ExpiryParts)
   network.heard("hub2", seconds - 86_400)
   network.heard("hub3", seconds - 86_400)
-  expect(await expiry.sweep()).toBe(false)
+  await expiry.sweep()
   expect(looked).toBe(0)
   seconds -= 86_400
   network.heard("hub2", seconds)
   network.heard("hub3", seconds)
   await expiry.sweep()
   expect(looked).toBeGreaterThan(0)
+})
+
+test("all that is due ends in one commit, which waits for messages that are just being taken in", async () => {
+  const at = 1_000_000
+  const messages = [seedOf("one"), seedOf("two"), seedOf("three")]
+  const ids = Array.from({ length: 200 }, (_, i) => seedOf(`id ${i}`))
+  const keys = [
+    ...messages.map((id) => dueKey(at - 1, "x", id)),
+    ...ids.map((id) => dueKey(at - 1, "k", id)),
+  ]
+  const store = openMemoryRecordStore()
+  await store.commit(
+    keys.map((key) => ({ type: "put", key, value: sealRecord(key, emptyBytes) }) as const),
+  )
+  const commits: (readonly Uint8Array[])[] = []
+  const committer = {
+    commit: async (plan: Plan<void>, { settles = [] }: Partial<Together> = {}) => {
+      const draft = new Draft(store, { now: at, time: at } as CommitFacts)
+      await plan(draft)
+      await store.commit(draft.ops())
+      commits.push(settles)
+    },
+  }
+  const network = { isAgreed: true, now: at }
+  await new Expiry({ network, store, committer } as unknown as ExpiryParts).sweep()
+  expect(commits.slice(0, 1).map((settles) => settles.map(toHex).toSorted())).toEqual([
+    messages.map(toHex).toSorted(),
+  ])
+  const left = await store.range({ gte: recordKey("due"), lt: recordKey("due", u32(at)), limit: 1 })
+  expect(left).toEqual([])
+  expect(commits).toHaveLength(1)
 })
