@@ -1,14 +1,13 @@
 // A courier's file, out and in. docs/PROTOCOL.md, "Courier files".
 
 import { Readable } from "node:stream"
-import { ChappeError } from "../../protocol/errors.ts"
 import type { Courier } from "../core/courier.ts"
 import type { Journal } from "../core/journal.ts"
 import { type Sessions, requireCapability } from "../core/sessions.ts"
 import { nodeLimits } from "../limits.ts"
 import { courierParams } from "./http-schemas.ts"
 import { piecesOf, record } from "./http-mail-routes.ts"
-import { type HttpServer, sessionOf } from "./http-server.ts"
+import { type HttpServer, sessionOf, uploadOnly } from "./http-server.ts"
 
 export function courierRoutes(
   server: HttpServer,
@@ -32,13 +31,10 @@ export function courierRoutes(
     },
   )
   const bodyLimit = nodeLimits.courierBytesMax
-  server.post("/v1/courier", { bodyLimit }, async (request) => {
+  server.post("/v1/courier", { bodyLimit, onRequest: uploadOnly }, async (request) => {
     const session = sessionOf(sessions, request)
     requireCapability(session, "admin/node")
-    const { body } = request
-    if (!(body instanceof Readable))
-      throw new ChappeError("usage", "a courier's file comes as application/octet-stream")
     await record(journal, request, session, "courier-import", "")
-    return await courier.import(piecesOf(body))
+    return await courier.import(piecesOf(request.body))
   })
 }

@@ -46,7 +46,7 @@ import {
   refuseBody,
   replyBody,
 } from "./http-schemas.ts"
-import { type HttpServer, sessionOf } from "./http-server.ts"
+import { type HttpServer, sessionOf, uploadOnly } from "./http-server.ts"
 
 const nothing = (): void => undefined
 
@@ -86,14 +86,15 @@ function writingRoutes(server: HttpServer, parts: MailParts): void {
   const { sessions, journal, attachments, correspondence, custody } = parts
   server.post(
     "/v1/attachments",
-    { schema: { querystring: attachmentQuery }, bodyLimit: limits.attachmentBytesMax },
+    {
+      schema: { querystring: attachmentQuery },
+      bodyLimit: limits.attachmentBytesMax,
+      onRequest: uploadOnly,
+    },
     async (request) => {
       const session = sessionOf(sessions, request)
       requireCapability(session, "sign/case")
       const { name, mediaType, size, sha256: hash } = request.query
-      const { body } = request
-      if (!(body instanceof Readable))
-        throw new ChappeError("usage", "an attachment comes as application/octet-stream")
       const upload = {
         officer: session.officer.officer,
         name,
@@ -101,7 +102,7 @@ function writingRoutes(server: HttpServer, parts: MailParts): void {
         size,
         sha256: fromHex(hash),
       }
-      return { attachment: await attachments.upload(upload, piecesOf(body)) }
+      return { attachment: await attachments.upload(upload, piecesOf(request.body)) }
     },
   )
   server.post(
@@ -146,7 +147,9 @@ function idempotencyOf(
   return { key, request: sha256(utf8(JSON.stringify(said))) }
 }
 
-export async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array> {
+/** Of a body that `uploadOnly` let in. */
+export async function* piecesOf(body: unknown): AsyncGenerator<Uint8Array> {
+  if (!(body instanceof Readable)) throw new RangeError("an upload is a stream")
   for await (const piece of body) if (piece instanceof Uint8Array) yield piece
 }
 

@@ -81,6 +81,14 @@ export async function makeHttpServer(options: {
   return server
 }
 
+/**
+ * For routes that take a file of any size: nothing but a stream, asked for before the body is read, so that
+ * nothing else is ever gathered in memory under their limit. Refused: `usage`.
+ */
+export async function uploadOnly(request: FastifyRequest): Promise<void> {
+  if (!isUpload(request)) throw new ChappeError("usage", "a file comes as application/octet-stream")
+}
+
 function isUpload(request: FastifyRequest): boolean {
   return request.headers["content-type"] === "application/octet-stream"
 }

@@ -1,6 +1,7 @@
 // The officers' interface: who may, in which form, and what is written down before it is answered.
 
-import { request } from "node:http"
+import { once } from "node:events"
+import { type IncomingMessage, request } from "node:http"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { deskRoutes } from "../../node/adapters/http-desk-routes.ts"
 import { mailRoutes } from "../../node/adapters/http-mail-routes.ts"
@@ -269,6 +270,25 @@ describe("mail", () => {
     expect(await call("JP", reader, "GET", `/v1/messages/${body["id"]}/attachments/1`)).toEqual(
       refusal(404, "not-found"),
     )
+  })
+
+  test("whatever is no file is refused before it comes, where files of any size may come", async () => {
+    const query = `name=a&mediaType=b/c&size=1&sha256=${"00".repeat(32)}`
+    const token = await signIn("FR")
+    const url = await part("FR").server.listen({ host: "127.0.0.1", port: 0 })
+    const asked = request(`${url}/v1/attachments?${query}`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": "application/json",
+        "content-length": "1000000000",
+      },
+    })
+    asked.on("error", () => undefined)
+    asked.flushHeaders()
+    const [{ statusCode }] = (await once(asked, "response")) as [IncomingMessage]
+    asked.destroy()
+    expect(statusCode).toBe(400)
   })
 
   test("a notice goes to the desk, which publishes it to all but the excluded", async () => {
