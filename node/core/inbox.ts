@@ -495,10 +495,15 @@ export class Inbox {
     header: Uint8Array,
   ): Promise<void> {
     const { channelSeq, messageId } = stone
-    const before = await this.#book.tombstone(channel, channelSeq)
-    if (before !== undefined && equalBytes(before.messageId, messageId)) return
     const state = await this.#book.state(channel)
-    switch (judgePlace(state, stone).kind) {
+    const verdict = judgePlace(state, stone).kind
+    const before = await this.#book.tombstone(channel, channelSeq)
+    // Said before: it settles only what is missing all the same.
+    const isSame = before !== undefined && equalBytes(before.messageId, messageId)
+    if (isSame && verdict !== "late") return
+    // Its message is here and waits, as for an attachment: that goes first.
+    const isHeld = this.#book.heldId(channel, channelSeq) === toHex(messageId)
+    switch (isHeld && verdict === "next" ? "hold" : verdict) {
       case "next":
       case "late":
         await this.#book.settleBy(channel, state, stone)

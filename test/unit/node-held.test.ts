@@ -6,6 +6,7 @@ import { tick } from "../../node/core/node-core.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
 import { type DeliverRequest, RelayDouble } from "../kit/relay-double.ts"
+import { tombstoneOf } from "../kit/tombstones.ts"
 import { World } from "../kit/world.ts"
 
 const at = 1_800_000_000
@@ -145,6 +146,62 @@ describe("a held message that cannot be taken in at its deadline", () => {
     jp.core.receipts.sign = sign
     await tick(jp.core)
     expect(await marksOf(jp)).toEqual([["two", "earlier-missing"], ["three"]])
+  })
+})
+
+describe("a tombstone of a held message", () => {
+  const tell = async (
+    message: DeliverRequest,
+    by: string,
+    step: "erased" | "expired",
+  ): Promise<string> => {
+    const tombstone = tombstoneOf(world, { message, by, step, at: clock.seconds() })
+    return (await hub1.tell("JP", { name: "tombstone", tombstone })).name
+  }
+
+  test("waits as long as the message may be taken in, which then has its turn", async () => {
+    const [one, two, three] = await sendThree()
+    if (one === undefined || two === undefined || three === undefined) throw new Error("three")
+    const bringBack = loseBodies()
+    for (const message of [two, three, one]) await hub1.tell("JP", message)
+    expect(await tell(two, "FR", "erased")).toBe("done")
+    expect(await jp.subjects()).toEqual(["one"])
+    await jp.start()
+    await jp.link(hub1)
+    bringBack()
+    await tick(jp.core)
+    expect(await marksOf(jp)).toEqual([["one"], ["two"], ["three"]])
+    expect(jp.core.inbox.heldCount).toBe(0)
+    expect(jp.core.alarms.list()).toEqual([])
+  })
+
+  test("settles its number at the deadline, and the message is still taken late", async () => {
+    const [one, two, three] = await sendThree()
+    if (one === undefined || two === undefined || three === undefined) throw new Error("three")
+    const bringBack = loseBodies()
+    for (const message of [two, three, one]) await hub1.tell("JP", message)
+    await tell(two, "FR", "erased")
+    clock.move(overdue)
+    await tick(jp.core)
+    expect(await jp.subjects()).toEqual(["one", "three"])
+    expect(jp.core.inbox.gaps).toEqual([])
+    bringBack()
+    await tick(jp.core)
+    expect(await marksOf(jp)).toEqual([["one"], ["three"], ["two", "late"]])
+    expect(jp.core.alarms.list()).toEqual([])
+  })
+
+  test("settles it at once when the message has expired and its attachment is nowhere", async () => {
+    const [one, two, three] = await sendThree(60)
+    if (one === undefined || two === undefined || three === undefined) throw new Error("three")
+    loseBodies()
+    for (const message of [two, three, one]) await hub1.tell("JP", message)
+    clock.move(61)
+    expect(await tell(two, "hub1", "expired")).toBe("done")
+    expect(await jp.subjects()).toEqual(["one", "three"])
+    expect(jp.core.inbox.heldCount).toBe(0)
+    expect(jp.core.inbox.gaps).toEqual([])
+    expect(jp.core.alarms.list()).toEqual([])
   })
 })
 
