@@ -25,7 +25,7 @@ import type { LinkMessage } from "../../protocol/link-messages.ts"
 import { nodeLimits } from "../limits.ts"
 import type { WantedBody } from "./body-requests.ts"
 import type { Dispatcher } from "./dispatcher.ts"
-import { ask } from "./ask.ts"
+import { Refused, ask } from "./ask.ts"
 import { type Identity, requireSigningKey } from "./identity.ts"
 import type { MissingRange } from "./gaps.ts"
 import type { LinkTable } from "./link-table.ts"
@@ -223,7 +223,13 @@ export class Controls {
     const head = await this.#outbox.headOf(messageId)
     const tombstone =
       head === undefined ? undefined : this.#tombstones.make(messageId, head, member, fate)
-    if (tombstone !== undefined)
+    if (tombstone === undefined) return
+    try {
       await ask(link, linkLanes.control, { name: "tombstone", tombstone }, "done")
+    } catch (cause) {
+      if (!(cause instanceof Refused)) throw cause
+      // One that a relay does not take must not keep what stands behind it from coming.
+      this.#log.info("tombstone-refused", { id: toHex(messageId), code: cause.code })
+    }
   }
 }

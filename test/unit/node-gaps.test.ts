@@ -5,6 +5,7 @@ import { tick } from "../../node/core/node-core.ts"
 import { decodeTombstone, encodeTombstone } from "../../protocol/tombstone.ts"
 import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
 import { RelayDouble } from "../kit/relay-double.ts"
+import { refusalOf } from "../kit/refusal.ts"
 import { tombstoneOf } from "../kit/tombstones.ts"
 import { World } from "../kit/world.ts"
 
@@ -203,6 +204,32 @@ describe("a tombstone", () => {
     expect(gapsOf(jp)).toEqual([])
   })
 
+  test("that waits when its number is passed over settles it, whatever crash comes between", async () => {
+    await sendThree(86_400)
+    const [, two, three] = hub1.mail.splice(0)
+    if (two === undefined || three === undefined) throw new Error("three")
+    const tombstone = tombstoneOf(world, { message: two.message, by: "FR", step: "erased", at })
+    await hub1.tell("JP", { name: "tombstone", tombstone })
+    await hub1.tell("JP", three.message)
+    clock.move(7_300)
+    const before = [...jp.records]
+    for (let commit = 1; commit <= 8; commit++) {
+      const node = new MemoryNode(world, "JP", clock)
+      for (const [key, record] of before) node.records.set(key, record)
+      await refusalOf(
+        (async () => {
+          await node.start({ failure: { commit, when: "after" } })
+          await tick(node.core)
+          return "whole"
+        })(),
+      )
+      await node.start()
+      await tick(node.core)
+      expect(await node.subjects()).toEqual(["three"])
+      expect(gapsOf(node)).toMatchObject([{ first: 1, last: 1 }])
+    }
+  })
+
   test("for a message that was received changes nothing", async () => {
     await sendThree(60)
     const [one] = hub1.mail
@@ -299,6 +326,23 @@ describe("a tombstone", () => {
       refusedWith("channel-fork"),
     )
     expect(jp.core.alarms.list().map(({ kind }) => kind)).toContain("channel-fork")
+  })
+
+  test("that its relay refuses does not keep the next ones from coming", async () => {
+    for (const subject of ["one", "two"]) await fr.send({ subject, expiresSeconds: 60 })
+    await fr.send({ subject: "three" })
+    await settle()
+    hub1.mail.splice(0, 2)
+    await hub1.deliver()
+    let isFirst = true
+    hub1.refuse = (_, { name }) => {
+      if (name !== "tombstone" || !isFirst) return undefined
+      isFirst = false
+      return { name: "refused", code: "sender-key", final: true, retrySeconds: 0 }
+    }
+    await askOnce(61)
+    expect(await hub1.passTombstones()).toEqual([{ name: "done" }])
+    expect(gapsOf(jp)).toMatchObject([{ first: 1, last: 1 }])
   })
 
   test("is given for what every relay refused for good", async () => {
