@@ -289,9 +289,8 @@ export class Outbox {
     const now = this.#clock.now()
     const key = sealingKeyAt(this.#identity, this.#directory, now)
     if (key === undefined || now >= item.expires) return undefined
-    const members = item.type.startsWith("diffusion/")
-      ? [...new Set([...wanted, ...this.#desksBeside(item)])].toSorted()
-      : wanted
+    const desks = this.#desksBeside(item)
+    const members = [...new Set([...wanted, ...desks])].toSorted()
     const kemKeys = new Map<string, ChosenKemKey>()
     for (const member of members) {
       try {
@@ -301,13 +300,17 @@ export class Outbox {
         this.#log.warn("no-prekey", { member })
       }
     }
+    // Without the desk every recipient would reject it for good.
+    if (desks.length > 0 && !desks.some((desk) => kemKeys.has(desk))) return undefined
     return wanted.some((member) => kemKeys.has(member)) ? { key, kemKeys } : undefined
   }
 
-  /** A diffusion resealed for some must still show the desk among its recipients. */
+  /** The desks that must be among the recipients of each envelope of this message: of a member's diffusion. */
   #desksBeside(item: OutboxItem): readonly string[] {
+    const desks = this.#directory.desks()
+    if (!item.type.startsWith("diffusion/") || desks.includes(this.#identity.name)) return []
     const intended = item.recipients.map(({ member }) => member)
-    return this.#directory.desks().filter((desk) => intended.includes(desk))
+    return desks.filter((desk) => intended.includes(desk))
   }
 
   async #sealNow(
@@ -323,7 +326,7 @@ export class Outbox {
     if (!wanted.some((member) => kemKeys.has(member))) return undefined
     const { incarnation } = key.station
     const recipients: SealRecipient[] = []
-    const desks = item.type.startsWith("diffusion/") ? this.#desksBeside(item) : []
+    const desks = this.#desksBeside(item)
     if (desks.some((desk) => unsealed.includes(desk) && !wanted.includes(desk))) return undefined
     for (const [node, chosen] of kemKeys) {
       if (!wanted.includes(node) && !desks.includes(node)) continue
@@ -586,12 +589,12 @@ export class Outbox {
         this.#drop(name)
       })
     }
-    for (const number of this.#unsealed.numbers()) {
-      const item = await this.byNumber(number)
-      if (item === undefined || item.expires >= now) continue
-      const mark = this.#unsealedMarks.remove(numberKey(number))
-      await this.#serial.run(() => this.#store(expired(item, now), [mark]))
-    }
+    for (const number of this.#unsealed.numbers())
+      await this.#serial.run(async () => {
+        const item = await this.byNumber(number)
+        if (item === undefined || item.expires >= now) return
+        await this.#store(expired(item, now), [this.#unsealedMarks.remove(numberKey(number))])
+      })
   }
 
   /** Whether a message that has not expired carries this body. */
