@@ -61,6 +61,16 @@ function loseBodies(): () => void {
   }
 }
 
+/** Has the relay bring the message's tombstone to JP; the answer's name. */
+async function bury(
+  message: DeliverRequest,
+  by: string,
+  step: "erased" | "expired",
+): Promise<string> {
+  const tombstone = tombstoneOf(world, { message, by, step, at: clock.seconds() })
+  return (await hub1.tell("JP", { name: "tombstone", tombstone })).name
+}
+
 describe("a held message that cannot be taken in at its deadline", () => {
   test("lets the next ones pass, and is taken late once it can be, over a restart too", async () => {
     const [one, two, three] = await sendThree()
@@ -150,21 +160,12 @@ describe("a held message that cannot be taken in at its deadline", () => {
 })
 
 describe("a tombstone of a held message", () => {
-  const tell = async (
-    message: DeliverRequest,
-    by: string,
-    step: "erased" | "expired",
-  ): Promise<string> => {
-    const tombstone = tombstoneOf(world, { message, by, step, at: clock.seconds() })
-    return (await hub1.tell("JP", { name: "tombstone", tombstone })).name
-  }
-
   test("waits as long as the message may be taken in, which then has its turn", async () => {
     const [one, two, three] = await sendThree()
     if (one === undefined || two === undefined || three === undefined) throw new Error("three")
     const bringBack = loseBodies()
     for (const message of [two, three, one]) await hub1.tell("JP", message)
-    expect(await tell(two, "FR", "erased")).toBe("done")
+    expect(await bury(two, "FR", "erased")).toBe("done")
     expect(await jp.subjects()).toEqual(["one"])
     await jp.start()
     await jp.link(hub1)
@@ -180,7 +181,7 @@ describe("a tombstone of a held message", () => {
     if (one === undefined || two === undefined || three === undefined) throw new Error("three")
     const bringBack = loseBodies()
     for (const message of [two, three, one]) await hub1.tell("JP", message)
-    await tell(two, "FR", "erased")
+    await bury(two, "FR", "erased")
     clock.move(overdue)
     await tick(jp.core)
     expect(await jp.subjects()).toEqual(["one", "three"])
@@ -197,7 +198,7 @@ describe("a tombstone of a held message", () => {
     loseBodies()
     for (const message of [two, three, one]) await hub1.tell("JP", message)
     clock.move(61)
-    expect(await tell(two, "hub1", "expired")).toBe("done")
+    expect(await bury(two, "hub1", "expired")).toBe("done")
     expect(await jp.subjects()).toEqual(["one", "three"])
     expect(jp.core.inbox.heldCount).toBe(0)
     expect(jp.core.inbox.gaps).toEqual([])
