@@ -22,12 +22,12 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { linkLanes } from "../../protocol/frames.ts"
 import { limits } from "../../protocol/limits.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
-import { nodeLimits } from "../limits.ts"
 import type { WantedBody } from "./body-requests.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { Refused, ask } from "./ask.ts"
 import { type Identity, requireSigningKey } from "./identity.ts"
 import type { MissingRange } from "./gaps.ts"
+import type { JustGiven } from "./just-given.ts"
 import type { LinkTable } from "./link-table.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Outbox } from "./outbox.ts"
@@ -64,8 +64,7 @@ export class Controls {
   readonly #clock: NetworkClock
   readonly #log: Log
   readonly #serial = new Serial()
-  /** By member and message: when it was given, oldest first. */
-  readonly #given = new Map<string, number>()
+  readonly #given: JustGiven
   #onNote: (from: string, note: Note) => Promise<void> = async () => undefined
 
   constructor(options: {
@@ -75,6 +74,7 @@ export class Controls {
     readonly outbox: Outbox
     readonly dispatcher: Dispatcher
     readonly tombstones: TombstoneMaker
+    readonly given: JustGiven
     readonly records: Records
     readonly clock: NetworkClock
     readonly log: Log
@@ -85,6 +85,7 @@ export class Controls {
     this.#outbox = options.outbox
     this.#dispatcher = options.dispatcher
     this.#tombstones = options.tombstones
+    this.#given = options.given
     this.#records = options.records
     this.#sent = options.records.table("control-sent", uint(0xffff_ffff))
     this.#seen = options.records.table("control-window", seenNumbers)
@@ -201,23 +202,9 @@ export class Controls {
     if (isTheirs && isNamed) await this.#provide(link, from, messageId)
   }
 
-  /** Whether this member was given this message a moment ago. */
-  #isJustGiven(member: string, messageId: Uint8Array): boolean {
-    const name = `${member}/${toHex(messageId)}`
-    const nowMs = this.#clock.monotonicMs()
-    const last = this.#given.get(name)
-    if (last !== undefined && nowMs - last < nodeLimits.handAgainPauseMs) return true
-    this.#given.delete(name)
-    this.#given.set(name, nowMs)
-    const [oldest] = this.#given.keys()
-    if (this.#given.size > nodeLimits.handAgainRemembered && oldest !== undefined)
-      this.#given.delete(oldest)
-    return false
-  }
-
   /** The message once more, or a tombstone when it will not come. */
   async #provide(link: RelayLink, member: string, messageId: Uint8Array): Promise<void> {
-    if (this.#isJustGiven(member, messageId)) return
+    if (this.#given.has(member, messageId)) return
     const fate = await this.#outbox.fateOf(messageId, member)
     if (fate === undefined) return await this.#dispatcher.again(link, messageId)
     const head = await this.#outbox.headOf(messageId)

@@ -21,7 +21,7 @@ import {
   receiptSteps,
   stepName,
 } from "../../protocol/receipt.ts"
-import { decodeHeader } from "../../protocol/envelope.ts"
+import { type Core, type Header, decodeHeader, recipientIndex } from "../../protocol/envelope.ts"
 import { limits } from "../../protocol/limits.ts"
 import { nodeLimits } from "../limits.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
@@ -139,19 +139,19 @@ export class Evidence {
   ): Promise<void> {
     const opened = this.#openItem(message, item)
     const receipt = decodeReceipt(opened.receipt)
+    const { core } = await this.#headerOf(receipt)
     await this.#verify(link, receipt, opened)
     const step = stepName(receipt.step)
-    if (step === "expired") await this.#requireTimeOver(receipt.messageId)
+    if (step === "expired") this.#requireTimeOver(core)
     const rung = rungOf(step)
     const name = toHex(receipt.messageId)
     const key = keyOf(receipt)
     const before = await this.#receipts.get(key)
     const { acceptance } = opened
     const isBetter = before === undefined || (before.acceptance === null && acceptance !== null)
+    if (!isBetter) return
     const stored: StoredReceipt = { receipt: opened.receipt, auth: opened.auth, acceptance }
-    const changes = isBetter
-      ? [this.#receipts.put(key, stored), ...this.#wantProof(acceptance, opened)]
-      : []
+    const changes = [this.#receipts.put(key, stored), ...this.#wantProof(acceptance, opened)]
     if (rung === undefined) {
       await this.#records.commit(changes)
       return
@@ -161,15 +161,23 @@ export class Evidence {
     const isResealed = await this.#outbox.reached(messageId, recipientNode, reached, changes)
     this.#log.info("evidence", { id: name, step, recipient: recipientNode })
     if (isResealed) this.#reseal(messageId, link)
-    // The relay no longer has what it took; this node keeps it until it expires.
-    if (step === "undelivered" && reason === damaged) this.#handOver(messageId, receipt.by ?? "")
+    // The relay no longer has what it took; this node keeps it until it expires. Once a receipt: what is
+    // lost again is handed in again with all that nobody has signed for.
+    const isLost = step === "undelivered" && reason === damaged
+    if (isLost && before === undefined) this.#handOver(messageId, receipt.by ?? "")
+  }
+
+  /** Of the message that a receipt is about. Refused: `not-for-me` for what was not sent from here to there. */
+  async #headerOf({ messageId, recipientNode }: Receipt): Promise<Header> {
+    const head = await this.#outbox.headOf(messageId)
+    const header = head === undefined ? undefined : decodeHeader(head.header)
+    if (header === undefined || recipientIndex(header.core, recipientNode) < 0)
+      throw new ChappeError("not-for-me", "a receipt for what this node has not sent")
+    return header
   }
 
   /** A relay that gives up early must not stop the sender. Refused: `signature`. */
-  async #requireTimeOver(messageId: Uint8Array): Promise<void> {
-    const head = await this.#outbox.headOf(messageId)
-    if (head === undefined) return
-    const { expires } = decodeHeader(head.header).core
+  #requireTimeOver({ expires }: Core): void {
     if (this.#clock.now() + limits.clockSkewSecondsMax < expires)
       throw new ChappeError("signature", "a relay calls a message expired before its time")
   }

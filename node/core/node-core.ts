@@ -35,6 +35,7 @@ import { Greetings } from "./greetings.ts"
 import { Inbox } from "./inbox.ts"
 import { InboxWriter } from "./inbox-writer.ts"
 import { Journal } from "./journal.ts"
+import { JustGiven } from "./just-given.ts"
 import { KemKeys } from "./kem-keys.ts"
 import { LinkTable } from "./link-table.ts"
 import { LogStatements } from "./log-statements.ts"
@@ -184,6 +185,7 @@ export function connectNode(ports: NodePorts): NodeCore {
   })
   const writer = new InboxWriter(records, receipts)
   const tombstones = new TombstoneMaker({ identity, directory, clock, random })
+  const given = new JustGiven(clock)
   const controls = new Controls({
     identity,
     directory,
@@ -191,6 +193,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     outbox,
     dispatcher,
     tombstones,
+    given,
     records,
     clock,
     log,
@@ -245,7 +248,8 @@ export function connectNode(ports: NodePorts): NodeCore {
     reseal: (messageId, link) => quietly(log, "reseal", reseal(messageId, link)),
     handOver: (messageId, relay) => {
       const link = links.get(relay) ?? links.first()
-      if (link !== undefined) quietly(log, "hand-over", dispatcher.again(link, messageId))
+      if (link === undefined || given.has(link.relay, messageId)) return
+      quietly(log, "hand-over", dispatcher.again(link, messageId))
     },
   })
   const reseal = async (messageId: Uint8Array, link: RelayLink): Promise<void> => {
