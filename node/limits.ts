@@ -14,7 +14,6 @@ export const nodeLimits = {
   backupPage: 16, // records in memory at once for a backup; one may have 4 MiB
 
   // Attachments
-  transferParts: 4, // parts of an attachment under way at once: hides the round trip, 512 KiB of memory
   attachmentTtlSeconds: 86_400, // uploaded and never sent: forgotten after a day
   streamPieceBytes: 262_144, // read from disk at once while verifying and decrypting
 
@@ -25,6 +24,7 @@ export const nodeLimits = {
   noteRepeatMs: 30_000, // until a desk has heard it; then twice as long each time
   noteRepeatMsMax: 3_600_000,
   escalationsOpenMax: 10_000, // of one member at the desk: more say nothing new
+  escalationsClosedMax: 2_000, // of one member at the desk, with their outcome: of more the older half goes
   handAgainMsMax: 3_600_000, // what all relays took and nobody received is handed in again this often
   retryMs: 5_000, // after a refusal that names no time, and while no relay is linked
   resealsMax: 3, // a recipient that loses its prekeys again and again is told to its operator
@@ -35,7 +35,6 @@ export const nodeLimits = {
   linkGraceMs: 500, // a link that is down may be on its way up
 
   // Receiving
-  deliveriesWaitingMax: 64, // of one relay, under way at once
   gapPatienceMs: 2_000, // two relays deliver side by side: a short gap mostly fills by itself
   gapRepeatMs: 30_000, // then twice as long each time
   gapRepeatMsMax: 3_600_000, // a sender that is away for days is asked once an hour
@@ -76,6 +75,10 @@ export const nodeLimits = {
   wrongSecretsMax: 5, // then signing in as that officer waits
   wrongSecretPauseMs: 30_000,
   journalAnchorMs: 600_000, // the journal's head goes to the log every 10 minutes when it changed
+
+  // Alarms, each with up to 1 MiB of evidence and caused by whom it is about
+  alarmsAboutOneMax: 64, // of one kind: more say nothing new
+  alarmsOfKindMax: 1_024, // names can be made up
 
   // Upkeep
   upkeepMs: 60_000,

@@ -104,6 +104,11 @@ export function passedOver(
   return { last: seq - 1, lastId: null, missing }
 }
 
+/** Whether it has as many gaps as are remembered: with one more the oldest goes. */
+export function hasMostGaps({ missing }: ChannelIn): boolean {
+  return missing.length >= missingMax
+}
+
 /** Whether what comes next is shown without the message before it. */
 export function isAfterGap({ lastId, missing }: ChannelIn): boolean {
   return lastId === null && missing.length > 0

@@ -12,7 +12,7 @@ import { memberName } from "../../protocol/names.ts"
 import { nodeLimits } from "../limits.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Log } from "./ports.ts"
-import { type Records, type Table, walk } from "./records.ts"
+import { type Keyed, type Records, type Table, walk } from "./records.ts"
 import { Serial } from "./serial.ts"
 
 const escalation = record({ from: memberName, at: time, report: missedNote })
@@ -30,6 +30,8 @@ export class Escalations {
   readonly #serial = new Serial()
   /** Open ones by sender. */
   readonly #open = new Map<string, Set<string>>()
+  /** How many have an outcome, by sender. */
+  readonly #closed = new Map<string, number>()
 
   constructor(options: {
     readonly me: string
@@ -67,9 +69,11 @@ export class Escalations {
       if (before === undefined && open >= nodeLimits.escalationsOpenMax) return false
       // Its outcome is final: an older word that comes after it changes nothing.
       if (before !== undefined && before.report.outcome !== null) return true
-      const item = { from, at: before?.at ?? this.#clock.now(), report }
+      const now = this.#clock.now()
+      const item = { from, at: before?.at ?? now, report: notLaterThan(now, report) }
       await this.#records.commit([this.#table.put(key, item)])
       this.#count(key, item)
+      if ((this.#closed.get(from) ?? 0) > nodeLimits.escalationsClosedMax) await this.#thin(from)
       const { recipient, outcome } = report
       const state = outcome?.step ?? "open"
       this.#log.warn("escalation", { from, id: toHex(report.id), recipient, state })
@@ -81,7 +85,10 @@ export class Escalations {
   #count(key: string, { from, report }: Escalation): void {
     const keys = this.#open.get(from) ?? new Set<string>()
     if (report.outcome === null) keys.add(key)
-    else keys.delete(key)
+    else {
+      keys.delete(key)
+      this.#closed.set(from, (this.#closed.get(from) ?? 0) + 1)
+    }
     if (keys.size === 0) this.#open.delete(from)
     else this.#open.set(from, keys)
   }
@@ -103,7 +110,32 @@ export class Escalations {
     for await (const { key, item } of walk(this.#table)) {
       const { outcome } = item.report
       if (outcome === null || outcome.at + limits.idKeepSeconds > now) continue
-      await this.#records.commit([this.#table.remove(key)])
+      await this.#forget(item.from, [key])
     }
   }
+
+  /** A member may open and close as many as it likes: the older half of what has ended goes. */
+  async #thin(from: string): Promise<void> {
+    const ended: Keyed<Escalation>[] = []
+    for await (const one of walk(this.#table, `${from}/`))
+      if (one.item.report.outcome !== null) ended.push(one)
+    const oldest = ended.toSorted((a, b) => a.item.at - b.item.at).slice(0, ended.length / 2)
+    await this.#forget(
+      from,
+      oldest.map(({ key }) => key),
+    )
+    this.#log.warn("escalations-thinned", { from, count: oldest.length })
+  }
+
+  async #forget(from: string, keys: readonly string[]): Promise<void> {
+    await this.#records.commit(keys.map((key) => this.#table.remove(key)))
+    this.#closed.set(from, (this.#closed.get(from) ?? 0) - keys.length)
+  }
+}
+
+/** The time of an outcome is the sender's word: one in the future would be kept for ever. */
+function notLaterThan(now: number, report: MissedReport): MissedReport {
+  const { outcome } = report
+  if (outcome === null) return report
+  return { ...report, outcome: { ...outcome, at: Math.min(outcome.at, now) } }
 }

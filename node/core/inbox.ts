@@ -30,6 +30,7 @@ import {
   type ChannelIn,
   type ChannelVerdict,
   channelKey,
+  hasMostGaps,
   isAfterGap,
   judgePlace,
 } from "./channel.ts"
@@ -540,7 +541,13 @@ export class Inbox {
 
   async #noteGaps(channel: string): Promise<void> {
     if (this.#book.waitingCount(channel) > 0 || this.#gaps.has(channel))
-      await this.#gaps.see(channel, await this.#book.missing(channel))
+      await this.#seeGaps(channel)
+  }
+
+  async #seeGaps(channel: string): Promise<void> {
+    // Nothing vanishes unseen: from here on the oldest gap may go.
+    if (hasMostGaps(await this.#book.state(channel))) await this.#alarms.raise("gaps-full", channel)
+    await this.#gaps.see(channel, await this.#book.missing(channel))
   }
 
   /** Asks for what is missing; after the lane's deadline shows what was held. */
@@ -564,7 +571,7 @@ export class Inbox {
     const state = await this.#book.state(channel)
     if (this.#isOverdue(channel, state)) await this.#giveUpGap(channel, state)
     await this.#releaseLate(channel)
-    await this.#gaps.see(channel, await this.#book.missing(channel))
+    await this.#seeGaps(channel)
   }
 
   /** Whether what is held has waited for its lane's deadline, or its sender's node was replaced. */
