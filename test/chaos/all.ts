@@ -6,6 +6,7 @@ import type { Chaos } from "./chaos.ts"
 import { clocks } from "./clocks.ts"
 import { diskLoss } from "./disk-loss.ts"
 import { fairness } from "./fairness.ts"
+import { flash } from "./flash.ts"
 import { hostile } from "./hostile.ts"
 import { kills } from "./kills.ts"
 import { malformed } from "./malformed.ts"
@@ -33,6 +34,7 @@ export const all: readonly Chaos[] = [
   hostile,
   fairness,
   overloaded,
+  flash,
   malformed,
   storageErrors,
 ]

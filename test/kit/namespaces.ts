@@ -32,9 +32,33 @@ export async function namespacesUnavailable(): Promise<string | undefined> {
   }
 }
 
+/** Why links cannot be made narrow here; undefined where they can. */
+export async function shapingUnavailable(): Promise<string | undefined> {
+  const why = await namespacesUnavailable()
+  if (why !== undefined) return why
+  const probe = `chappe-probe-${process.pid}`
+  await ip("netns", "add", probe)
+  try {
+    await run("ip", ["netns", "exec", probe, "tc", ...tokenBucket("lo", "10mbit")])
+    return undefined
+  } catch {
+    return "tc does not work here (Debian: iproute2; a kernel with sch_tbf)"
+  } finally {
+    await ip("netns", "del", probe)
+  }
+}
+
+/** What tc is told: a short queue, as a router has it, or a flash would wait in it. */
+function tokenBucket(device: string, rate: string): readonly string[] {
+  const limits = ["rate", rate, "burst", "16kb", "latency", "100ms"]
+  return ["qdisc", "replace", "dev", device, "root", "tbf", ...limits]
+}
+
 type Host = {
   readonly namespace: string
   readonly address: string
+  /** The switch's end of its cable. */
+  readonly port: string
   readonly management: string
 }
 
@@ -84,6 +108,12 @@ export class Namespaces {
     await this.#rule(name, "-i", "eth0", "-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset")
   }
 
+  /** No more than this comes to a host or leaves it, such as `10mbit`. */
+  async narrow(name: string, rate: string): Promise<void> {
+    await run("ip", [...this.on(name).slice(1), "tc", ...tokenBucket("eth0", rate)])
+    await run("tc", tokenBucket(this.#host(name).port, rate))
+  }
+
   async cable(name: string, state: "up" | "down"): Promise<void> {
     await ip("-n", this.#host(name).namespace, "link", "set", "eth0", state)
   }
@@ -119,6 +149,7 @@ export class Namespaces {
       const host: Host = {
         namespace: `chappe-${net}-${name}`,
         address: `198.18.${net}.${i + 1}`,
+        port: `chl${net}-${i}`,
         management: `198.19.${net}.${i + 1}`,
       }
       await mkdir(join(etc, host.namespace), { recursive: true })
@@ -126,7 +157,7 @@ export class Namespaces {
       await ip("netns", "add", host.namespace)
       this.#hosts.set(name, host)
       await ip("-n", host.namespace, "link", "set", "lo", "up")
-      await this.#plug(host, { bridge: lan, device: "eth0", end: `chl${net}-${i}` }, host.address)
+      await this.#plug(host, { bridge: lan, device: "eth0", end: host.port }, host.address)
       const end = `chm${net}-${i}`
       await this.#plug(host, { bridge: management, device: "eth1", end }, host.management)
     }
