@@ -17,6 +17,7 @@ import type { LogStatements, StoredStatement } from "./log-statements.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { LoadedEnvelope, Outbox } from "./outbox.ts"
 import type { ActiveEnvelope, OutboxItem } from "./outbox-records.ts"
+import { OwedNumbers } from "./owed-numbers.ts"
 import type { Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
 import type { Records } from "./records.ts"
@@ -53,6 +54,7 @@ export class Dispatcher {
   readonly #log: Log
   readonly #policy: () => DeliveryPolicy
   readonly #heldNumber: (relay: string, keyId: Uint8Array) => number | undefined
+  readonly #owed: OwedNumbers
   readonly #attempts = new Map<string, Attempt>()
   readonly #repetitions = new Map<string, Repetition>()
   /** Submits under way, by lane. */
@@ -86,6 +88,12 @@ export class Dispatcher {
     this.#log = options.log
     this.#policy = options.policy
     this.#heldNumber = options.heldNumber
+    this.#owed = new OwedNumbers({
+      clock: this.#clock,
+      statements: this.#statements,
+      isWaiting: (messageId) => this.#outbox.isWaiting(messageId),
+      submit: async (link, messageId) => this.#submitQuietly(link, messageId),
+    })
     this.#outbox.whenSealed(() => this.pump())
   }
 
@@ -148,6 +156,12 @@ export class Dispatcher {
         inCustody.filter((envelope) => envelope.lane === lane && this.#isWanting(envelope)),
       )
     for (const envelope of inCustody) if (this.#isRepetitionDue(envelope)) this.#repeat(envelope)
+  }
+
+  /** Numbers that a relay would not take when they were given, and that nothing else brings there. */
+  async payOwed(): Promise<void> {
+    if (this.#stopped || this.#clock.isOff) return
+    await Promise.all(this.#links.inOrder().map((link) => this.#owed.pay(link)))
   }
 
   #start(lane: Lane, envelopes: Iterable<ActiveEnvelope>): void {
@@ -379,6 +393,7 @@ export class Dispatcher {
     } catch (cause) {
       if (cause instanceof Refused && cause.isFinal)
         await this.#refusedForGood(link, item, cause, made, messageId)
+      else if (cause instanceof Refused) this.#owed.owe(link.relay, cause.retrySeconds)
       if (cause instanceof ChappeError && cause.code === "entry")
         await this.#alarms.raise("evidence-refused", `${link.relay} ${toHex(messageId)}`)
       throw cause

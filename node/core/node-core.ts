@@ -489,6 +489,7 @@ export async function tick(node: NodeCore): Promise<void> {
   await node.room.look()
   node.dispatcher.pump()
   node.dispatcher.pumpOverdue()
+  quietly(node.log, "owed", node.dispatcher.payOwed())
   node.receipts.pump()
   const { log, outbox } = node
   await part(log, "inbox", () => node.inbox.tick())

@@ -164,6 +164,11 @@ export class Outbox {
     return this.custodiansOf(messageId).length > 0
   }
 
+  /** Whether no relay has promised to keep it yet, and a recipient waits. */
+  isWaiting(messageId: Uint8Array): boolean {
+    return this.#activeById.get(toHex(messageId))?.custodians.length === 0
+  }
+
   get activeCount(): number {
     return this.#activeById.size
   }

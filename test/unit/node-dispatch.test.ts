@@ -130,6 +130,42 @@ describe("a routine message", () => {
   })
 })
 
+describe("a number that a busy relay did not take", () => {
+  const busy = { name: "refused", code: "busy", final: false, retrySeconds: 4 } as const
+  const seqsOf = (relay: RelayDouble): readonly number[] =>
+    relay.asked.flatMap(({ message }) => (message.name === "submit" ? [message.statement.seq] : []))
+
+  test("is handed in there when it said so, though the message went another way", async () => {
+    await fr.link(next)
+    home.refuse = (_, { name }) => (name === "submit" ? busy : undefined)
+    await fr.send({ subject: "elsewhere" })
+    await settle()
+    home.refuse = () => undefined
+    await fr.send({ subject: "here" })
+    await settle()
+    expect([seqsOf(home), seqsOf(next)]).toEqual([[2], [1]])
+    await pass(3)
+    expect(seqsOf(home)).toEqual([2])
+    await pass(2)
+    expect(seqsOf(home)).toEqual([2, 1])
+    await pass(60)
+    expect([seqsOf(home), seqsOf(next)]).toEqual([[2, 1], [1]])
+  })
+
+  test("is offered again after each refusal", async () => {
+    await fr.link(next)
+    home.refuse = (_, { name }) => (name === "submit" ? busy : undefined)
+    await fr.send()
+    await settle()
+    await pass(5)
+    home.refuse = () => undefined
+    await pass(3)
+    expect(seqsOf(home)).toEqual([])
+    await pass(2)
+    expect(seqsOf(home)).toEqual([1])
+  })
+})
+
 describe("a relay that lost its disk", () => {
   test("and begins another log gets all that it had in custody, under numbers of that log", async () => {
     const { id } = await fr.send({ subject: "one" })
