@@ -78,6 +78,7 @@ export const relayLimits = {
   linksMax: 600,
   linksPerAddressMax: 64, // a lab has all its nodes on one address
   linksPerMemberMax: 8,
+  handshakesPerAddressMax: 64, // TLS handshakes under way: a lab's nodes all at once
   bufferedBytesMax: 3_145_728, // a peer that never reads; above the 2 MiB of credit that a burst may use
   bufferedCheckMs: 250,
   tickMs: 1_000,
@@ -99,6 +100,7 @@ export const relayLimits = {
   checkMs: 1_000,
   headerBytesMax: 8_192,
   connectionsMax: 600,
+  connectionsPerAddressMax: 256, // one address cannot take them all; a lab has its nodes on one
   requestsPerMinute: 1_200, // an auditor fetching 256-entry bundles of a million entries needs minutes
   statementsPerMinute: 600, // a roster change of 196 members
   joinsPerMinute: 10,

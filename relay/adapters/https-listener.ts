@@ -19,6 +19,7 @@ import type { Journal } from "../core/ports.ts"
 import type { PublishedLog } from "../core/published-log.ts"
 import type { StatementDesk } from "../core/statement-desk.ts"
 import { relayLimits } from "../limits.ts"
+import { capByAddress } from "./address-cap.ts"
 import type { JoinRequests } from "./join-requests.ts"
 import {
   type CertificatePem,
@@ -73,6 +74,7 @@ export async function listenForHttps(
     forceCloseConnections: true,
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.server.maxConnections = relayLimits.connectionsMax
+  capByAddress(app.server, { max: relayLimits.connectionsPerAddressMax, until: "closed" })
   app.server.on("clientError", (_error, socket) => socket.destroy())
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(octets, { parseAs: "buffer" }, (_request, body, done) => {

@@ -11,6 +11,7 @@ import type { PinnedPeer } from "../core/introductions.ts"
 import type { Metrics } from "../core/ports.ts"
 import type { LinkParts } from "../core/peer-session.ts"
 import { relayLimits } from "../limits.ts"
+import { capByAddress } from "./address-cap.ts"
 import { codeOf } from "../../store/durable-files.ts"
 import { runLink, webSocketOptions } from "./link-socket.ts"
 
@@ -42,6 +43,7 @@ export async function listenForLinks(
     rejectUnauthorized: false,
   })
   server.maxConnections = relayLimits.linksMax
+  capByAddress(server, { max: relayLimits.handshakesPerAddressMax, until: "secure" })
   const peers = pinPeers(server, parts)
   const sockets = new WebSocketServer({ noServer: true, ...webSocketOptions })
   server.on("clientError", (_error, socket) => socket.destroy())
