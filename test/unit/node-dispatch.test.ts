@@ -36,6 +36,9 @@ beforeEach(async () => {
 const submitsOf = (relay: RelayDouble): readonly Uint8Array[] =>
   relay.asked.flatMap(({ message }) => (message.name === "submit" ? [message.header] : []))
 
+const seqsOf = (relay: RelayDouble): readonly number[] =>
+  relay.asked.flatMap(({ message }) => (message.name === "submit" ? [message.statement.seq] : []))
+
 async function pass(seconds: number): Promise<void> {
   clock.move(seconds)
   await tick(fr.core)
@@ -132,8 +135,6 @@ describe("a routine message", () => {
 
 describe("a number that a busy relay did not take", () => {
   const busy = { name: "refused", code: "busy", final: false, retrySeconds: 4 } as const
-  const seqsOf = (relay: RelayDouble): readonly number[] =>
-    relay.asked.flatMap(({ message }) => (message.name === "submit" ? [message.statement.seq] : []))
 
   test("is handed in there when it said so, though the message went another way", async () => {
     await fr.link(next)
