@@ -43,6 +43,7 @@ export const relayLimits = {
   windowItems: 16, // unanswered deliveries of one lane to one peer
   windowBytes: 4_194_304, // … and their bodies: what a slow peer can hold in our memory
   readAheadItems: 16,
+  deliverAgainMs: 60_000, // taken and not settled: the receipt was lost, or the peer has forgotten
   forwardPatienceMs: 5_000, // a dead next relay must not hold a flash
   answerPatienceMs: 20_000, // for a relay's answers to mail: beyond what a busy disk takes, below a flash's deadline
   silentMs: 60_000, // then a relay that did not answer is tried again

@@ -112,12 +112,20 @@ export class Dispatcher {
       if (kind === "envelope") await this.#submitQuietly(link, subject)
     this.pump()
     this.pumpOverdue()
-    await this.#refill(link)
+    this.#refill(link).catch((cause: unknown) => {
+      // A failed disk is reported by the records themselves.
+      if (!(cause instanceof ChappeError)) throw cause
+      this.#log.info("refill-failed", { relay: link.relay, code: cause.code })
+    })
   }
 
-  /** A relay that came back without what it had in custody gets it again, from the ends. */
+  /**
+   * A relay that came back without what it had in custody gets it again, from the ends; one after another, as
+   * long as this link lasts, and beside everything else.
+   */
   async #refill(link: RelayLink): Promise<void> {
     for (const { messageId, custodians } of this.#outbox.active()) {
+      if (this.#stopped || this.#links.get(link.relay) !== link) return
       if (!custodians.includes(link.relay) || !(await this.#isLost(link.relay, messageId))) continue
       this.#log.info("refill", { id: toHex(messageId), relay: link.relay })
       await this.#submitQuietly(link, messageId)

@@ -51,8 +51,20 @@ export type DeliveryParts = {
   readonly journal: Journal
 }
 
-/** `sent`: resolves once everything before has been handed to the link. */
-type LaneState = { cursor: number; unanswered: number; isEmpty: boolean; sent: Promise<void> }
+/**
+ * `sent`: resolves once everything before has been handed to the link. `busy`: positions that wait for an
+ * answer, or for another try. `stale`: what stands up to there was handed over before the last look.
+ * `lookedTo`: where the look at what is stale goes on.
+ */
+type LaneState = {
+  cursor: number
+  unanswered: number
+  isEmpty: boolean
+  sent: Promise<void>
+  readonly busy: Set<number>
+  stale: number
+  lookedTo: number
+}
 /** A place in the lane: items are read side by side, and still leave in their order. */
 type Turn = { readonly before: Promise<void>; readonly end: () => void }
 type Placed = { readonly lane: number; readonly position: number; readonly item: QueueItem }
@@ -81,7 +93,16 @@ export class Delivery {
     this.#peer = peer
     this.#queue = queueOf(peer)
     for (const lane of queueLanes)
-      this.#lanes.set(lane, { cursor: 0, unanswered: 0, isEmpty: false, sent: Promise.resolve() })
+      this.#lanes.set(lane, {
+        cursor: 0,
+        unanswered: 0,
+        isEmpty: false,
+        sent: Promise.resolve(),
+        busy: new Set(),
+        stale: 0,
+        lookedTo: 0,
+      })
+    this.#lookAgain()
   }
 
   /** Something new waits, or there is room again. */
@@ -195,14 +216,41 @@ export class Delivery {
     }))
   }
 
+  /** What the peer has taken and not settled since the last look goes again, a window of each lane at a time. */
+  #lookAgain(): void {
+    this.#parts.clock.after(relayLimits.deliverAgainMs, () => {
+      if (this.#isStopped) return
+      this.#deliverAgain()
+        .catch((cause: unknown) => {
+          if (!(cause instanceof ChappeError)) throw cause
+          this.#parts.journal.warn("delivery", { peer: this.#peer.name, code: cause.code })
+        })
+        .finally(() => this.#lookAgain())
+    })
+  }
+
+  async #deliverAgain(): Promise<void> {
+    for (const [lane, state] of this.#lanes) {
+      const { stale, cursor, lookedTo } = state
+      state.stale = cursor
+      if (stale === 0) continue
+      const found = await this.#read(lane, lookedTo, relayLimits.windowItems)
+      const due = found.filter(({ position }) => position <= stale)
+      state.lookedTo = due.length < relayLimits.windowItems ? 0 : (due.at(-1)?.position ?? 0)
+      for (const placed of due) if (!state.busy.has(placed.position)) this.#start(placed, state)
+    }
+  }
+
   #start(placed: Placed, state: LaneState): void {
     const bytes = bytesOf(placed.item)
+    state.busy.add(placed.position)
     state.unanswered += 1
     this.#unansweredBytes += bytes
     const before = state.sent
     const { sent, end } = newTurn()
     state.sent = sent
     this.#send(placed, { before, end })
+      .then(() => state.busy.delete(placed.position))
       .catch((cause: unknown) => {
         this.#failed(placed, cause)
       })
@@ -240,6 +288,7 @@ export class Delivery {
   async #retry(lane: number, position: number): Promise<void> {
     const state = this.#lanes.get(lane)
     if (this.#isStopped || state === undefined) return
+    state.busy.delete(position)
     const [placed] = await this.#read(lane, position - 1, 1)
     if (placed?.position === position) this.#start(placed, state)
   }

@@ -21,6 +21,8 @@ export type Shown = {
   readonly incarnation?: number
   readonly seq: number
   readonly digest: string
+  /** It came after its lane's deadline, and is marked so. */
+  readonly isLate?: boolean
 }
 
 /** What a sender says of a recipient: whether it was told that `member` has the message. */
@@ -110,6 +112,8 @@ export function findFaults(
       const place = `${member} ${key}`
       if (arrived.has(place)) note("doubled")
       arrived.add(place)
+      // Later numbers were shown at the deadline, and its reader sees that it is late.
+      if (message.isLate === true) continue
       const before = last.get(channel)
       if (before !== undefined && (message.seq <= before.seq || order < before.order))
         note("reordered")

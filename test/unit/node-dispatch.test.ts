@@ -202,6 +202,23 @@ describe("a relay that lost its disk", () => {
     expect(submitsOf(home).slice(3)).toEqual(before.slice(1))
   })
 
+  test("and is slow to take it again does not hold up what else a new link brings", async () => {
+    await fr.send({ subject: "one" })
+    await settle()
+    fr.unlink(home)
+    fr.core.greetings.heldNumber = () => 0
+    const before = submitsOf(home).length
+    home.refuse = (_, { name }) => (name === "submit" ? "silence" : undefined)
+    await fr.link(home)
+    await settle()
+    expect(home.silenced).toHaveLength(1)
+    home.refuse = () => undefined
+    await fr.send({ subject: "two" })
+    await settle()
+    expect(submitsOf(home)).toHaveLength(before + 1)
+    expect(home.mail).toHaveLength(2)
+  })
+
   test("and one that did not is asked to take nothing twice", async () => {
     await fr.send()
     await settle()

@@ -104,6 +104,31 @@ describe("one relay", () => {
     expect(await told(fr, "delivered JP")).toHaveLength(1)
   })
 
+  test("what a node took and does not settle is delivered to it again on the same link, until it does", async () => {
+    const world = await stage.world(["hub1"])
+    const { deliverAgainMs } = relayLimits
+    const clock: Clock = {
+      ...systemClock,
+      after: (ms, task) => systemClock.after(ms === deliverAgainMs ? 300 : ms, task),
+    }
+    const relay = await stage.start("hub1", { clock })
+    const fr = await stage.node(world, "FR", relay)
+    const jp = await stage.node(world, "JP", relay)
+    const submission = fr.seal("hub1", { to: ["JP"] })
+    const { messageId } = submission.sealed
+    await fr.submit("hub1", submission)
+    const third = await jp.delivery(2)
+    expect(toHex(third.header)).toBe(toHex(submission.sealed.header))
+    await receipt(jp, "hub1", messageId)
+    await told(fr, "delivered JP")
+    const count = jp.asked.filter(({ message }) => message.name === "deliver").length
+    const next = fr.seal("hub1", { to: ["JP"] })
+    await fr.submit("hub1", next)
+    // Of what is settled nothing comes any more: the other is what comes again and again.
+    for (const at of [count, count + 1, count + 2])
+      expect(toHex((await jp.delivery(at)).header)).toBe(toHex(next.sealed.header))
+  })
+
   test("mail waits for a member that is away, across a restart, and keeps its order", async () => {
     const world = await stage.world(["hub1"])
     const before = await stage.start("hub1")

@@ -193,6 +193,7 @@ export class Workload {
         from: item.from,
         lane: precedences[item.lane],
         seq: item.channel.seq,
+        isLate: item.marks.includes("late"),
         digest: digestOf(document.subject, document.text, files),
       }
       if (before !== undefined && JSON.stringify(before) !== JSON.stringify(shown))
