@@ -344,7 +344,9 @@ export class Dispatcher {
     const envelope = await this.#outbox.envelope(messageId)
     const item = await this.#outbox.ofEnvelope(messageId)
     if (envelope === undefined || item === undefined) return
-    for (const body of item.attachments) await this.#bodies.upload(link, body)
+    // What has expired goes for its number alone: the relay refuses it, and the number is used.
+    const isOver = this.#clock.now() > item.expires
+    for (const body of isOver ? [] : item.attachments) await this.#bodies.upload(link, body)
     const made = await this.#statementFor(link.relay, messageId)
     try {
       await this.#submitUnder(made, link, item, envelope, messageId)

@@ -184,6 +184,23 @@ export class LogStatements {
     return changes
   }
 
+  /** Whether a number of this item has no answer, and one may still come: its log goes on, its key counts. */
+  async isAwaited(subject: Uint8Array): Promise<boolean> {
+    for (const { statement } of await this.statementsOf(subject)) {
+      const { origin, keyId, seq } = statement
+      if (!this.#mayBeUsed(origin, keyId)) continue
+      if ((await this.#open.get(openKey(origin, keyId, seq))) !== undefined) return true
+    }
+    return false
+  }
+
+  #mayBeUsed(origin: string, keyId: Uint8Array): boolean {
+    const found = this.#directory.stationKeyAt(this.#identity.name, keyId, "now", this.#now())
+    const isCurrent = (relay: string): boolean =>
+      this.#directory.currentLog(relay, "traffic")?.origin === origin
+    return found.kind === "valid" && this.#directory.activeRelays().some(isCurrent)
+  }
+
   /** The statements of one item, over all logs. */
   async statementsOf(subject: Uint8Array): Promise<readonly StoredStatement[]> {
     const found: StoredStatement[] = []

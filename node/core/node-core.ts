@@ -462,7 +462,9 @@ async function keepUpOnce(node: NodeCore): Promise<void> {
   await part(log, "seal", () => outbox.sealWaiting())
   if (!clock.isConfirmed) return
   await part(log, "expire", () => outbox.expire(clock.now()))
-  await part(log, "forget-bodies", () => outbox.forgetBodies(clock.now()))
+  await part(log, "forget-bodies", () =>
+    outbox.forgetBodies(clock.now(), (messageId) => node.statements.isAwaited(messageId)),
+  )
   await part(log, "escalations", () => node.escalations.forgetOld(clock.now()))
   await part(log, "retention", () => node.retention.step())
   await part(log, "attachments", () =>

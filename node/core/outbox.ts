@@ -611,12 +611,16 @@ export class Outbox {
     return false
   }
 
-  /** Sealed copies whose time is over, receipt or not. */
-  async forgetBodies(now: number): Promise<void> {
+  /** Sealed copies whose time is over, receipt or not, but those that are still `awaited` somewhere. */
+  async forgetBodies(
+    now: number,
+    isAwaited: (messageId: Uint8Array) => Promise<boolean>,
+  ): Promise<void> {
     const due = await this.#expiries.list()
     for (const { key } of due) {
       const [expires = "", name = ""] = key.split("/")
       if (expires >= numberKey(now)) return
+      if (await isAwaited(fromHex(name))) continue
       // Its place stays known: whoever misses it is told that it will not come.
       await this.#records.commit([this.#expiries.remove(key), this.#bodies.remove(name)])
     }

@@ -7,7 +7,7 @@ import { sealBase } from "../../keys/hpke.ts"
 import { hedged } from "../../keys/hedge.ts"
 import { batchBlind } from "../../keys/seal-envelope.ts"
 import { encodeAuth } from "../../protocol/batch.ts"
-import { equalBytes, toHex } from "../../protocol/bytes.ts"
+import { equalBytes, fromHex, toHex } from "../../protocol/bytes.ts"
 import { type Infer, bytes, flag, list, nullable, record, text } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { ChappeError } from "../../protocol/errors.ts"
@@ -105,6 +105,8 @@ export class ReceiptBook {
   readonly #records: Records
   readonly #batches: Table<BookBatch>
   readonly #pending: Table<string>
+  /** By a batch's later root, after it was signed anew: its name. */
+  readonly #renamed: Table<Uint8Array>
   readonly #sealed: Table<SealedItems>
   readonly #clock: NetworkClock
   readonly #random: Random
@@ -135,6 +137,7 @@ export class ReceiptBook {
     this.#records = options.records
     this.#batches = options.records.table("receipts", bookBatch)
     this.#pending = options.records.table("receipts-open", text(limits.relayNameMax))
+    this.#renamed = options.records.table("receipts-renamed", hash)
     this.#sealed = options.records.table("receipts-sealed", sealedItems)
     this.#clock = options.clock
     this.#random = options.random
@@ -175,8 +178,10 @@ export class ReceiptBook {
     for (const { key, item } of page) {
       const isOld = item.items.every(({ receipt }) => decodeReceipt(receipt).at < before)
       if (!isOld || this.#open.has(key)) continue
+      const root = toHex(item.root)
       changes.push(this.#batches.remove(key), ...(await this.#statements.forget(item.root)))
-      for await (const sealed of walk(this.#sealed, `${toHex(item.root)}/`))
+      if (root !== key) changes.push(this.#renamed.remove(root))
+      for await (const sealed of walk(this.#sealed, `${root}/`))
         changes.push(this.#sealed.remove(sealed.key))
     }
     return { changes, last: page.length < limit ? undefined : page.at(-1)?.key }
@@ -307,7 +312,11 @@ export class ReceiptBook {
   async useNumbers(link: RelayLink): Promise<void> {
     const origin = this.#statements.originOf(link.relay)
     for (const { kind, subject } of await this.#statements.openItems(origin))
-      if (kind === "receipts") await this.#quietly(toHex(subject), link)
+      if (kind === "receipts") await this.#quietly(await this.#nameOf(subject), link)
+  }
+
+  async #nameOf(root: Uint8Array): Promise<string> {
+    return toHex((await this.#renamed.get(toHex(root))) ?? root)
   }
 
   /** Sends what is open: through the relay that delivered, after a while through any. */
@@ -365,9 +374,9 @@ export class ReceiptBook {
     if (stored === undefined) return
     const batch = await this.#withLivingKey(name, stored)
     const origin = this.#statements.originOf(link.relay)
-    const made = await this.#statements.prepare("receipts", batch.root, origin, !batch.isSealed)
-    if (made.acceptance !== null) return
-    const items = batch.isSealed ? await this.#sealedItems(batch, made, origin) : batch.items
+    const known = await this.#statements.known(batch.root, origin)
+    if (known !== undefined && known.acceptance !== null) return
+    const { made, items } = await this.#numbered(batch, origin)
     const root = batch.isSealed ? null : batch.root
     const request = { name: "receipts", statement: made.statement, root, items } as const
     try {
@@ -396,7 +405,10 @@ export class ReceiptBook {
     }))
     const { root, items } = this.#signItems(anew)
     const renewed = { ...batch, root, items }
-    await this.#records.commit([this.#batches.put(name, renewed)])
+    await this.#records.commit([
+      this.#batches.put(name, renewed),
+      this.#renamed.put(toHex(root), fromHex(name)),
+    ])
     return renewed
   }
 
@@ -433,33 +445,45 @@ export class ReceiptBook {
     if (isOver) this.#open.delete(name)
   }
 
-  /** Sealed once for a log, so that sending again sends the same bytes. */
-  async #sealedItems(
+  /**
+   * The batch under its number in that log. Sealed receipts are sealed once for a log, so that sending again
+   * sends the same bytes; the keys for that come first, or the number would wait for them.
+   */
+  async #numbered(
     batch: BookBatch,
-    made: StoredStatement,
     origin: string,
-  ): Promise<readonly ReceiptItem[]> {
-    const key = `${toHex(batch.root)}/${origin}`
-    let stored = await this.#sealed.get(key)
-    if (stored === undefined) {
-      stored = await Promise.all(
-        batch.items.map(async (item) => ({ to: item.to, sealed: await this.#seal(item, made) })),
-      )
-      await this.#records.commit([this.#sealed.put(key, stored)])
-    }
-    return stored.map(({ to, sealed }) => ({ to, messageId: null, receipt: sealed, auth: null }))
+  ): Promise<{ readonly made: StoredStatement; readonly items: readonly ReceiptItem[] }> {
+    const prepare = (): Promise<StoredStatement> =>
+      this.#statements.prepare("receipts", batch.root, origin, !batch.isSealed)
+    if (!batch.isSealed) return { made: await prepare(), items: batch.items }
+    const place = `${toHex(batch.root)}/${origin}`
+    const before = await this.#sealed.get(place)
+    if (before !== undefined) return { made: await prepare(), items: before.map(itemOf) }
+    const now = this.#clock.now()
+    const keyed = await Promise.all(
+      batch.items.map(async (item) => ({ item, ...(await this.#kemKeys.choose(item.to, now)) })),
+    )
+    const made = await prepare()
+    const sealed = keyed.map(({ item, key }) => ({
+      to: item.to,
+      sealed: this.#seal(item, key, made),
+    }))
+    await this.#records.commit([this.#sealed.put(place, sealed)])
+    return { made, items: sealed.map(itemOf) }
   }
 
-  async #seal(item: BookItem, made: StoredStatement): Promise<Uint8Array> {
-    const { receipt, auth } = item
-    const { key } = await this.#kemKeys.choose(item.to, this.#clock.now())
+  #seal({ to, receipt, auth }: BookItem, publicKey: Uint8Array, made: StoredStatement): Uint8Array {
     const plaintext = encodeSealedReceiptInside({ receipt, auth, salt: made.salt })
     const draw = hedged(this.#identity.hedgeSecret, this.#random, sha256(plaintext))
     return sealBase({
-      publicKey: key,
-      info: encodeSealedReceiptInfo(this.#identity.name, item.to),
+      publicKey,
+      info: encodeSealedReceiptInfo(this.#identity.name, to),
       plaintext,
       seed: draw("kem", 64),
     })
   }
+}
+
+function itemOf({ to, sealed }: SealedItems[number]): ReceiptItem {
+  return { to, messageId: null, receipt: sealed, auth: null }
 }

@@ -1,7 +1,8 @@
 // To how many relays an envelope goes, and what a relay gets again that lost its disk.
 
 import { beforeEach, describe, expect, test } from "vitest"
-import { tick } from "../../node/core/node-core.ts"
+import { sha256 } from "../../keys/crypto.ts"
+import { keepUp, tick } from "../../node/core/node-core.ts"
 import { overall } from "../../node/core/ladder.ts"
 import type { LinkRequest } from "../../node/core/ports.ts"
 import type { SignedEntry } from "../../protocol/entry.ts"
@@ -337,4 +338,42 @@ describe("a refusal", () => {
       expect(await stateOf(id)).toBe("custody")
     },
   )
+})
+
+test("a message that expired while a relay with a number for it was away is handed in there once more, for the number", async () => {
+  const photo = new Uint8Array(50_000)
+  const attachment = await fr.core.attachments.upload(
+    {
+      officer: fr.session().officer.officer,
+      name: "photo.png",
+      mediaType: "image/png",
+      size: photo.length,
+      sha256: sha256(photo),
+    },
+    (async function* () {
+      yield photo
+    })(),
+  )
+  home.refuse = (_, { name }) => (name === "submit" ? "silence" : undefined)
+  const { id } = await fr.send({ attachments: [attachment], expiresSeconds: 3_600 })
+  await settle()
+  const [messageId = new Uint8Array()] = (await fr.core.outbox.byId(id))?.envelopes ?? []
+  fr.unlink(home)
+  await fr.link(next)
+  clock.move(2 * 86_400)
+  await keepUp(fr.core)
+  expect(await fr.core.outbox.envelope(messageId)).toBeDefined()
+  home.bodies.clear()
+  const handed: number[] = []
+  home.refuse = (_, message) => {
+    if (message.name !== "submit") return undefined
+    handed.push(message.statement.seq)
+    return { name: "refused", code: "expired", final: true, retrySeconds: 0 }
+  }
+  await fr.link(home)
+  await settle()
+  expect(handed).toEqual([1])
+  await keepUp(fr.core)
+  expect(await fr.core.outbox.envelope(messageId)).toBeUndefined()
+  expect(await stateOf(id)).toBe("expired")
 })

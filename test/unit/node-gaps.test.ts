@@ -160,7 +160,7 @@ describe("a tombstone", () => {
     await hub1.deliver()
     clock.move(20 * 86_400)
     await fr.core.outbox.expire(clock.seconds())
-    await fr.core.outbox.forgetBodies(clock.seconds())
+    await fr.core.outbox.forgetBodies(clock.seconds(), () => Promise.resolve(false))
     await tick(jp.core)
     expect(gapsOf(jp)).toHaveLength(1)
     await askOnce(3_600)

@@ -3,6 +3,7 @@
 import { beforeEach, describe, expect, test } from "vitest"
 import { keepUp, tick } from "../../node/core/node-core.ts"
 import type { LinkRequest } from "../../node/core/ports.ts"
+import { ChappeError } from "../../protocol/errors.ts"
 import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
 import { RelayDouble } from "../kit/relay-double.ts"
 import { World } from "../kit/world.ts"
@@ -134,6 +135,62 @@ test("receipts that a relay puts off go to the next, and under their number to t
   await keepUp(jp.core)
   await settle()
   expect(receiptsAt(hub1)).toHaveLength(1)
+})
+
+describe("a number of a relay's log", () => {
+  test("is given to sealed receipts once the keys to seal them with are here", async () => {
+    const { id } = await fr.send()
+    await settle()
+    await hub1.deliver()
+    await settle()
+    const { kemKeys, statements } = jp.core
+    const highest = (): number =>
+      statements.highest(world.member("JP").node.keyId, statements.originOf("hub1"))
+    const before = highest()
+    const choose = kemKeys.choose.bind(kemKeys)
+    kemKeys.choose = async (member) => {
+      throw new ChappeError("no-prekey", member)
+    }
+    await open(id)
+    expect(highest()).toBe(before)
+    kemKeys.choose = choose
+    clock.move(6)
+    await tick(jp.core)
+    await settle()
+    await hub1.passEvidence()
+    expect(await rungOf(id)).toBe("opened")
+    expect(highest()).toBe(before + 1)
+  })
+
+  test("is used also when the receipts under it were signed anew, and another relay has logged them", async () => {
+    const { id } = await fr.send()
+    await settle()
+    await hub1.deliver()
+    await settle()
+    const before = receiptsAt(hub1).length
+    jp.unlink(hub1)
+    await open(id)
+    const { keyId } = world.member("JP").node
+    const revocation = world.revocation("JP", keyId)
+    for (const relay of [hub1, hub2]) relay.statements.push(revocation)
+    jp.core.follower.learn("chain", revocation.statement)
+    await keepUp(jp.core)
+    hub1.refuse = answersReceipts(busy)
+    await jp.link(hub1)
+    await settle()
+    await jp.link(hub2)
+    await fr.link(hub2)
+    clock.move(6)
+    await tick(jp.core)
+    await settle()
+    await hub2.passEvidence()
+    expect(await rungOf(id)).toBe("opened")
+    expect(receiptsAt(hub1)).toHaveLength(before)
+    hub1.refuse = takesAll
+    await keepUp(jp.core)
+    await settle()
+    expect(receiptsAt(hub1)).toHaveLength(before + 1)
+  })
 })
 
 describe("a message that a relay delivers again after it has logged its receipt", () => {
