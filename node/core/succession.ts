@@ -64,7 +64,8 @@ export class Succession {
       station.incarnation > this.#directory.currentIncarnation(identity.name) &&
       station.notBefore <= now &&
       now <= station.notAfter - limits.nodeKeyRestSeconds &&
-      !this.#directory.isRevokedAnywhere(identity.name, station.keyId)
+      !this.#directory.isRevokedAnywhere(identity.name, station.keyId) &&
+      !this.#isBegunElsewhere()
     if (entry === undefined || signing === undefined || station === undefined || !isUsable) {
       await this.#alarms.raise("no-sealing-key", identity.name)
       return false
@@ -76,6 +77,22 @@ export class Succession {
     await this.#alarms.raise("standby-used", `${identity.name} ${station.incarnation}`)
     await this.#alarms.clear("no-sealing-key", identity.name)
     return true
+  }
+
+  /**
+   * The root has begun an incarnation whose key is not held here, and it stands: this process goes by an old
+   * key file, or its member's node runs elsewhere. The standby is for that one.
+   */
+  #isBegunElsewhere(): boolean {
+    const { name, nodeKeys } = this.#vault.identity
+    const current = this.#directory.currentIncarnation(name)
+    const keys = this.#directory.station(name)?.keys ?? []
+    return keys.some(
+      ({ incarnation, keyId }) =>
+        incarnation === current &&
+        !nodeKeys.some((own) => equalBytes(own.keyId, keyId)) &&
+        !this.#directory.isRevokedAnywhere(name, keyId),
+    )
   }
 
   /** A link key that is named and lasts, or a new one. */

@@ -3,7 +3,7 @@
 
 import { officerOf } from "./mail.ts"
 import { signingKey } from "../../keys/signing-key.ts"
-import { type KeyEntry, sealKeyFile } from "../../keys/key-file.ts"
+import { sealKeyFile } from "../../keys/key-file.ts"
 import { type DurableBodies, MemoryBodyFiles } from "../../node/adapters/memory-body-files.ts"
 import {
   type DurableRecords,
@@ -80,14 +80,12 @@ export function vaultOf(member: WorldMember): KeyVault {
     witnessKeys: [{ publicKey: member.witness.publicKey, sign: member.witness.sign }],
     hedgeSecret: member.hedgeSecret,
   }
-  const standby: KeyEntry = {
-    use: "node",
-    publicKey: member.standby.publicKey,
-    secret: member.standby.seed,
-  }
   return {
     identity,
-    standby: async () => standby,
+    standby: async () => {
+      const { publicKey, seed: secret } = member.standby
+      return { use: "node", publicKey, secret }
+    },
     add: async (entries) => {
       const added: Partial<Identity> = {
         nodeKeys: [

@@ -69,7 +69,8 @@ export type WorldMember = {
   readonly rootChain: ChainEnd
   readonly node: SeededKey
   readonly nodeChain: ChainEnd
-  readonly standby: SeededKey
+  /** What the node finds as its standby key; a test may put another one there. */
+  standby: SeededKey
   readonly link: SeededKey
   readonly witness: NoteKey
   readonly incarnation: number

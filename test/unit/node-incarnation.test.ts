@@ -1,12 +1,13 @@
 // Mail that an incarnation sealed and nobody has received when it ends: the next one seals it anew.
 
 import { beforeEach, expect, test } from "vitest"
+import { possessionOf } from "../../keys/statements.ts"
 import { keepUp, tick } from "../../node/core/node-core.ts"
 import { equalBytes } from "../../protocol/bytes.ts"
 import { decodeHeader } from "../../protocol/envelope.ts"
 import { MemoryNode, StillClock, settle } from "../kit/memory-node.ts"
 import { RelayDouble } from "../kit/relay-double.ts"
-import { World } from "../kit/world.ts"
+import { World, seededKey } from "../kit/world.ts"
 
 const at = 1_800_000_000
 
@@ -120,4 +121,37 @@ test("only recipients that have not received it get it anew", async () => {
   await tick(fr.core)
   await settle()
   expect(hub1.mail.map(({ to }) => to)).toEqual(["HQ"])
+})
+
+test("a key that the root has begun elsewhere is not overtaken by its standby", async () => {
+  await offline()
+  const member = world.member("FR")
+  const anew = seededKey("node", "FR anew")
+  const standby = seededKey("node", "FR standby of that")
+  const life = { notBefore: at, notAfter: at + 80 * 86_400 }
+  const named = [
+    world.extendRoot("FR", "node", {
+      key: anew.publicKey,
+      incarnation: 3,
+      ...life,
+      possession: possessionOf("FR", anew),
+    }),
+    world.extendRoot("FR", "standby", {
+      key: standby.publicKey,
+      incarnation: 4,
+      ...life,
+      possession: possessionOf("FR", standby),
+    }),
+  ]
+  for (const { kind, statement } of named) fr.core.follower.learn(kind, statement)
+  // The console has put both into the folder; this process holds the old key until it is started again.
+  member.standby = standby
+  await keepUp(fr.core)
+  expect(fr.core.directory.currentIncarnation("FR")).toBe(3)
+  expect(fr.core.identity.nodeKeys).toHaveLength(1)
+
+  const revoked = world.revocation("FR", anew.keyId)
+  fr.core.follower.learn(revoked.kind, revoked.statement)
+  await keepUp(fr.core)
+  expect(fr.core.directory.currentIncarnation("FR")).toBe(4)
 })
