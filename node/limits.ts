@@ -90,6 +90,7 @@ export const nodeLimits = {
   httpHeadersMs: 3_000,
   httpBodyMs: 5_000,
   httpUploadMs: 1_800_000, // 2 GiB over a slow disk; only signed-in officers on this machine
+  httpLingerMs: 30_000, // for the sender of a refused upload to read why, on a slow machine
   httpKeepAliveMs: 5_000,
   httpCheckMs: 1_000,
   httpConnectionsMax: 600,

@@ -3,7 +3,7 @@
 
 import { type IncomingMessage, request as httpRequest } from "node:http"
 import { request as httpsRequest } from "node:https"
-import type { Readable } from "node:stream"
+import { Readable } from "node:stream"
 import { ChappeError } from "../../protocol/errors.ts"
 import { systemCode } from "../failure.ts"
 
@@ -44,6 +44,11 @@ export function sendRequest(item: HttpRequest): Promise<HttpAnswer> {
     }
     const outgoing = send(url, options, (answer) => {
       resolve({ status: answer.statusCode ?? 0, body: answer })
+      // An answer that comes before the body is out is a refusal: the rest is not sent.
+      if (body instanceof Readable && !outgoing.writableEnded) {
+        body.unpipe(outgoing)
+        body.destroy()
+      }
     })
     const fail = (cause: unknown): void => {
       const why = systemCode(cause) ?? "the connection failed"
@@ -54,7 +59,7 @@ export function sendRequest(item: HttpRequest): Promise<HttpAnswer> {
           : new ChappeError("link-down", `${host}: ${why}`, { cause }),
       )
     }
-    outgoing.once("error", fail)
+    outgoing.on("error", fail)
     outgoing.once("timeout", () => {
       outgoing.destroy(new ChappeError("link-down", `${new URL(url).host} is silent`))
     })

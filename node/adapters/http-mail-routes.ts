@@ -147,10 +147,11 @@ function idempotencyOf(
   return { key, request: sha256(utf8(JSON.stringify(said))) }
 }
 
-/** Of a body that `uploadOnly` let in. */
+/** Of a body that `uploadOnly` let in. Whoever stops reading leaves the connection open: the answer goes over it. */
 export async function* piecesOf(body: unknown): AsyncGenerator<Uint8Array> {
   if (!(body instanceof Readable)) throw new RangeError("an upload is a stream")
-  for await (const piece of body) if (piece instanceof Uint8Array) yield piece
+  for await (const piece of body.iterator({ destroyOnReturn: false }))
+    if (piece instanceof Uint8Array) yield piece
 }
 
 function readingRoutes(server: HttpServer, parts: MailParts): void {

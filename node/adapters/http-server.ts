@@ -5,6 +5,7 @@ import fastifySwagger from "@fastify/swagger"
 import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox"
 import Fastify, {
   type FastifyInstance,
+  type FastifyReply,
   type FastifyRequest,
   type RawReplyDefaultExpression,
   type RawRequestDefaultExpression,
@@ -138,13 +139,27 @@ function guard(
         error: error instanceof Error ? error.name : "unknown",
         where: error instanceof Error ? error.stack?.split("\n")[1]?.trim() : undefined,
       })
-    // What is left of a refused upload is not waited for.
-    if (isUpload(request)) void reply.header("connection", "close")
+    if (isUpload(request)) linger(request, reply, clock)
     void reply.status(errorRow(code).http).send(errorBody(code, message))
   })
   server.setNotFoundHandler((_, reply) => {
     void reply.status(404).send(errorBody("not-found", "there is no such address"))
   })
+}
+
+/**
+ * A refused upload: its answer goes out at once, and whoever still sends has time to read it. To close under
+ * unread bytes would reset the connection, and the answer with it.
+ */
+function linger(request: FastifyRequest, reply: FastifyReply, clock: Pick<Clock, "after">): void {
+  const { raw } = request
+  if (raw.complete) return
+  void reply.header("connection", "keep-alive")
+  raw.resume()
+  raw.once(
+    "close",
+    clock.after(nodeLimits.httpLingerMs, () => raw.socket.destroy()),
+  )
 }
 
 /** An address, or a name that no DNS server can point elsewhere. */

@@ -2,7 +2,10 @@
 
 import { once } from "node:events"
 import { type IncomingMessage, request } from "node:http"
+import type { Socket } from "node:net"
+import { Readable } from "node:stream"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
+import { readAnswer, sendRequest } from "../../cli/adapters/http-request.ts"
 import { deskRoutes } from "../../node/adapters/http-desk-routes.ts"
 import { mailRoutes } from "../../node/adapters/http-mail-routes.ts"
 import { type HttpServer, makeHttpServer } from "../../node/adapters/http-server.ts"
@@ -153,6 +156,35 @@ test("on loopback a foreign name is refused, whoever asks; addresses and localho
   expect(await over("127.0.0.1.evil.example")).toBe(403)
   for (const host of ["localhost:7440", "fr.localhost", "127.0.0.1:7440", "[::1]:7440"])
     expect(await over(host)).toBe(200)
+})
+
+test("whoever is refused in the middle of an upload reads why", async () => {
+  const { server } = part("FR")
+  const address = await server.listen({ host: "127.0.0.1", port: 0 })
+  const token = await signIn("FR")
+  const query = `name=a&mediaType=image/png&size=10&sha256=${"0".repeat(64)}`
+  let connection: Socket | undefined
+  server.server.once("connection", (socket) => (connection = socket))
+  let pieces = 0
+  // It never ends by itself: only the answer can end it.
+  const body = new Readable({
+    read() {
+      pieces += 1
+      this.push(Buffer.alloc(65_536))
+    },
+  })
+  const answer = await sendRequest({
+    method: "POST",
+    url: `${address}/v1/attachments?${query}`,
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/octet-stream" },
+    body,
+    timeoutMs: 0,
+  })
+  expect(connection?.destroyed, "what is sent still must not reset the connection").toBe(false)
+  expect(answer.status).toBe(400)
+  expect(new TextDecoder().decode(await readAnswer(answer, 1_000))).toContain("usage")
+  expect(body.destroyed).toBe(true)
+  expect(pieces).toBeGreaterThan(1)
 })
 
 describe("forms", () => {
