@@ -49,11 +49,13 @@ export const logStatement = record({
 /** `salt` nil: the relay is not to open the commitment (a batch of sealed receipts). */
 export type LogStatement = Infer<typeof logStatement>
 
+const promise = text(2_048)
+
 /** What an accepted entry proves: the entry as logged, its salt, and the promise with the entry's path. */
 export const acceptance = record({
   entry: bytes(1, limits.headerBytesMax),
   salt: nullable(hash),
-  promise: text(2_048),
+  promise,
   index: u32,
   path,
 })
@@ -246,6 +248,9 @@ const linkMessages = {
     origin: logOrigin,
     checkpoint: bytes(1, limits.headerBytesMax),
   }),
+
+  // A relay is shown the latest promise of its own that a node holds; answered by `done`.
+  promise: record({ kind: literal(34), request, promise }),
 } as const
 
 type Table = typeof linkMessages

@@ -61,6 +61,8 @@ export const relayLimits = {
 
   // Logs
   clockAheadSeconds: 300, // a log whose last entry is later than this refuses to append
+  logStartMs: 3_000, // after the first peer has answered, for the others to come back; a flash waits for it
+  logStartAloneMs: 15_000, // while nobody is linked there is no mail: only a statement by HTTPS waits
   headsSeconds: 600, // other relays' heads into our log
   trafficHeadSeconds: 3_600, // our traffic head into the directory log
   headsForWitnessesMax: 64, // checkpoints that a quorum may still cosign: 16 s of one each 250 ms

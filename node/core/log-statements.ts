@@ -7,13 +7,15 @@ import { noBlind, signBatch } from "../../keys/batch-signer.ts"
 import { sha256 } from "../../keys/crypto.ts"
 import { logSalt } from "../../keys/seal-envelope.ts"
 import { encodeAuth } from "../../protocol/batch.ts"
-import { equalBytes, toHex } from "../../protocol/bytes.ts"
-import { type Infer, bytes, nullable, oneOf, record, uint } from "../../protocol/codec.ts"
+import { equalBytes, toHex, utf8 } from "../../protocol/bytes.ts"
+import { type Infer, bytes, nullable, oneOf, record, text, uint } from "../../protocol/codec.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { commitmentOf } from "../../protocol/entry.ts"
 import { ChappeError } from "../../protocol/errors.ts"
 import { limits } from "../../protocol/limits.ts"
 import { type Acceptance, acceptance, logStatement } from "../../protocol/link-messages.ts"
+import { parsePromiseText } from "../../protocol/promise.ts"
+import { parseNote } from "../../protocol/signed-note.ts"
 import { type Identity, requireSigningKey } from "./identity.ts"
 import type { Change, Random } from "./ports.ts"
 import { type Records, type Table, numberKey, walk } from "./records.ts"
@@ -34,6 +36,10 @@ const stored = record({
 export type StoredStatement = Infer<typeof stored>
 
 const openItem = record({ kind: oneOf(loggedKinds), subject: bytes(32) })
+/** The promise of a log that reaches furthest, and to which size. */
+const promised = record({ end: uint(Number.MAX_SAFE_INTEGER), promise: text(limits.noteBytesMax) })
+export type Promised = Infer<typeof promised>
+
 /** Numbered and not yet answered. `subject`: messageId, batch root or journal head. */
 export type OpenItem = Infer<typeof openItem>
 
@@ -43,12 +49,14 @@ export class LogStatements {
   readonly #records: Records
   readonly #statements: Table<StoredStatement>
   readonly #open: Table<OpenItem>
+  readonly #promises: Table<Promised>
   readonly #sequences: Table<number>
   readonly #sessions: Table<number>
   readonly #random: Random
   readonly #now: () => number
   readonly #serial = new Serial()
   readonly #highest = new Map<string, number>()
+  readonly #promised = new Map<string, Promised>()
 
   constructor(options: {
     readonly identity: Identity
@@ -62,6 +70,7 @@ export class LogStatements {
     this.#records = options.records
     this.#statements = options.records.table("log-statement", stored)
     this.#open = options.records.table("log-open", openItem)
+    this.#promises = options.records.table("log-promise", promised)
     this.#sequences = options.records.table("log-sequence", u32)
     this.#sessions = options.records.table("link-session", u32)
     this.#random = options.random
@@ -70,6 +79,7 @@ export class LogStatements {
 
   async load(): Promise<void> {
     for await (const { key, item } of walk(this.#sequences)) this.#highest.set(key, item)
+    for await (const { key, item } of walk(this.#promises)) this.#promised.set(key, item)
   }
 
   /** The log that the relay's statements are for now. Refused: `not-ready`. */
@@ -173,6 +183,7 @@ export class LogStatements {
     return [
       this.#statements.put(placeOf(origin, subject), { ...made, acceptance: answer }),
       this.#open.remove(openKey(origin, keyId, seq)),
+      ...(answer === null ? [] : this.#keepPromise(origin, answer)),
     ]
   }
 
@@ -199,6 +210,19 @@ export class LogStatements {
     const isCurrent = (relay: string): boolean =>
       this.#directory.currentLog(relay, "traffic")?.origin === origin
     return found.kind === "valid" && this.#directory.activeRelays().some(isCurrent)
+  }
+
+  /** The relay's word on how far that log reaches at least; undefined when it gave none. */
+  promised(origin: string): Promised | undefined {
+    return this.#promised.get(origin)
+  }
+
+  #keepPromise(origin: string, { promise }: Acceptance): Change[] {
+    const { first, count } = parsePromiseText(parseNote(utf8(promise)).text)
+    const end = first + count
+    if (end <= (this.#promised.get(origin)?.end ?? 0)) return []
+    this.#promised.set(origin, { end, promise })
+    return [this.#promises.put(origin, { end, promise })]
   }
 
   /** The statements of one item, over all logs. */

@@ -303,7 +303,15 @@ export function connectNode(ports: NodePorts): NodeCore {
   const retention = new Retention({ records, clock, log, tables: [inbox, receipts, courier] })
   const greetings = new Greetings({ identity, directory, follower, statements, alarms, clock })
   const contact = new FirstContact({ me, directory, follower, chain, links, log })
-  const witness = new Witness({ identity, directory, follower, records, alarms, clock })
+  const witness = new Witness({
+    identity,
+    directory,
+    follower,
+    records,
+    statements,
+    alarms,
+    clock,
+  })
   const journal = new Journal({ records, statements, links, proofs, clock, log })
   const attachments = new Attachments({ identity, files, records, clock, random, newHash, room })
   const sessions = new Sessions({ me, directory, files: ports.officers, clock, random })
@@ -331,6 +339,7 @@ export function connectNode(ports: NodePorts): NodeCore {
     follower,
     proofs,
     links,
+    alarms,
     log,
   })
   return {

@@ -2,8 +2,9 @@
 
 import { ChappeError, type ErrorCode } from "../../protocol/errors.ts"
 import { linkLanes } from "../../protocol/frames.ts"
-import { fromUtf8 } from "../../protocol/bytes.ts"
+import { fromUtf8, utf8 } from "../../protocol/bytes.ts"
 import { encodeAddCheckpoint } from "../../protocol/witness-request.ts"
+import type { Alarms } from "./alarms.ts"
 import { ask } from "./ask.ts"
 import type { LinkMessage } from "../../protocol/link-messages.ts"
 import type { Controls } from "./controls.ts"
@@ -14,7 +15,9 @@ import type { Inbox } from "./inbox.ts"
 import type { LinkTable } from "./link-table.ts"
 import type { LinkRequest, Log, RelayLink } from "./ports.ts"
 import type { Proofs } from "./proofs.ts"
-import type { Witness } from "./witness.ts"
+import type { Witness, WitnessAnswer } from "./witness.ts"
+
+type Shown = NonNullable<WitnessAnswer["checkpoint"]>
 
 /** What the same bytes may get over. */
 const passing: readonly ErrorCode[] = ["stale", "link-down", "busy", "clock", "too-early"]
@@ -28,6 +31,7 @@ export class RelayRequests {
   readonly #follower: DirectoryFollower
   readonly #proofs: Proofs
   readonly #links: LinkTable
+  readonly #alarms: Alarms
   readonly #log: Log
 
   constructor(options: {
@@ -39,6 +43,7 @@ export class RelayRequests {
     readonly follower: DirectoryFollower
     readonly proofs: Proofs
     readonly links: LinkTable
+    readonly alarms: Alarms
     readonly log: Log
   }) {
     this.#inbox = options.inbox
@@ -49,6 +54,7 @@ export class RelayRequests {
     this.#follower = options.follower
     this.#proofs = options.proofs
     this.#links = options.links
+    this.#alarms = options.alarms
     this.#log = options.log
   }
 
@@ -125,6 +131,7 @@ export class RelayRequests {
       case "consistency":
       case "journal":
       case "echo":
+      case "promise":
         throw new ChappeError("frame", `a relay asks a node for ${message.name}`)
     }
   }
@@ -132,9 +139,12 @@ export class RelayRequests {
   async #cosign(link: RelayLink, message: LinkMessage<"checkpoint">): Promise<LinkRequest> {
     const { origin, body } = message
     const judged = await this.#witness.cosign(origin, body)
-    const { status, body: answer, checkpoint, larger } = judged
-    if (larger !== undefined) this.#show(link, origin, larger)
-    if (checkpoint !== undefined) this.#follow(link, checkpoint)
+    const { status, body: answer, checkpoint, before, promise } = judged
+    if (before !== undefined) this.#show(link, origin, before)
+    if (checkpoint !== undefined) {
+      if (promise !== undefined) this.#showPromise(link, promise, checkpoint)
+      this.#follow(link, checkpoint)
+    }
     return { name: "cosigned", status, body: answer }
   }
 
@@ -148,11 +158,21 @@ export class RelayRequests {
     })
   }
 
+  /** The same, before a checkpoint told of it: it promised more than it shows. */
+  #showPromise(link: RelayLink, promise: string, shown: Shown): void {
+    ask(link, linkLanes.control, { name: "promise", promise }, "done").catch(
+      async (cause: unknown) => {
+        if (!(cause instanceof ChappeError)) throw cause
+        const { origin, size } = shown.opened
+        this.#log.info("rollback-shown", { origin, code: cause.code })
+        if (cause.code === "rollback")
+          await this.#alarms.raise("log-rollback", `${origin} ${size}`, [utf8(promise), shown.note])
+      },
+    )
+  }
+
   /** What a new head is good for, after it was answered. */
-  #follow(
-    link: RelayLink,
-    { opened, note }: NonNullable<Awaited<ReturnType<Witness["cosign"]>>["checkpoint"]>,
-  ): void {
+  #follow(link: RelayLink, { opened, note }: Shown): void {
     const isDirectory = opened.origin.startsWith(`${link.relay}/directory`)
     const task = isDirectory
       ? this.#follower.refresh(link).then(() => this.#follower.confirmCheckpoint(opened, note))

@@ -19,6 +19,7 @@ import {
 import type { Alarms } from "./alarms.ts"
 import type { DirectoryFollower } from "./directory-follower.ts"
 import type { Identity, WitnessKey } from "./identity.ts"
+import type { LogStatements } from "./log-statements.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Records, Table } from "./records.ts"
 import { Serials } from "./serial.ts"
@@ -28,8 +29,10 @@ export type WitnessAnswer = {
   readonly status: number
   readonly body: string
   readonly checkpoint: { readonly opened: OpenedCheckpoint; readonly note: Uint8Array } | undefined
-  /** A note of that log which is larger than the one shown, under the relay's own signature. */
-  readonly larger?: Uint8Array
+  /** A note of that log which the one shown does not continue, under the relay's own signature. */
+  readonly before?: Uint8Array
+  /** The relay's promise, where it reaches beyond the first checkpoint shown on a link. */
+  readonly promise?: string
 }
 
 export class Witness {
@@ -38,6 +41,7 @@ export class Witness {
   readonly #follower: DirectoryFollower
   readonly #records: Records
   readonly #notes: Table<Uint8Array>
+  readonly #statements: LogStatements
   readonly #alarms: Alarms
   readonly #clock: NetworkClock
   readonly #serials = new Serials()
@@ -47,6 +51,7 @@ export class Witness {
     readonly directory: Directory
     readonly follower: DirectoryFollower
     readonly records: Records
+    readonly statements: LogStatements
     readonly alarms: Alarms
     readonly clock: NetworkClock
   }) {
@@ -55,6 +60,7 @@ export class Witness {
     this.#follower = options.follower
     this.#records = options.records
     this.#notes = options.records.table("cosigned", bytes(1, limits.noteBytesMax))
+    this.#statements = options.statements
     this.#alarms = options.alarms
     this.#clock = options.clock
   }
@@ -83,7 +89,9 @@ export class Witness {
     const checkpoint = { opened, note: request.checkpoint }
     if (request.old > opened.size) return { ...plain(400), checkpoint }
     const answer = await this.#serials.run(origin, () => this.#judge(request, opened))
-    return { ...answer, checkpoint }
+    const promised = request.old === 0 ? this.#statements.promised(origin) : undefined
+    if (promised === undefined || promised.end <= opened.size) return { ...answer, checkpoint }
+    return { ...answer, checkpoint, promise: promised.promise }
   }
 
   async #judge(request: AddCheckpoint, opened: OpenedCheckpoint): Promise<WitnessAnswer> {
@@ -95,7 +103,10 @@ export class Witness {
       await this.#lookForFork(last, stored, opened, request.checkpoint)
     if (request.old !== lastSize) {
       const answer = { ...plain(409), body: fromUtf8(encodeWitnessSize(lastSize)) }
-      return stored === undefined || lastSize <= size ? answer : { ...answer, larger: stored }
+      const isForked =
+        last !== undefined &&
+        (lastSize > size || (lastSize === size && !equalBytes(last.root, root)))
+      return stored === undefined || !isForked ? answer : { ...answer, before: stored }
     }
     const continues = verifyConsistency({
       sha256,
@@ -111,7 +122,7 @@ export class Witness {
           stored,
           request.checkpoint,
         ])
-      return plain(422)
+      return stored === undefined ? plain(422) : { ...plain(422), before: stored }
     }
     const witness = this.#ownKey()
     if (witness === undefined || this.#clock.isOff) return plain(403)

@@ -11,6 +11,7 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { keyId } from "../../protocol/key-id.ts"
 import { relayLimits } from "../limits.ts"
 import type { Committer } from "./committer.ts"
+import type { Logs } from "./logs.ts"
 import type { NetworkClock } from "./network-clock.ts"
 import type { Journal, Random } from "./ports.ts"
 
@@ -35,6 +36,7 @@ type Range = { readonly from: number; readonly to: number }
 export class AccessRecord {
   readonly #directory: Directory
   readonly #committer: Committer
+  readonly #logs: Logs
   readonly #network: NetworkClock
   readonly #random: Random
   readonly #journal: Journal
@@ -43,12 +45,14 @@ export class AccessRecord {
   constructor(parts: {
     readonly directory: Directory
     readonly committer: Committer
+    readonly logs: Logs
     readonly network: NetworkClock
     readonly random: Random
     readonly journal: Journal
   }) {
     this.#directory = parts.directory
     this.#committer = parts.committer
+    this.#logs = parts.logs
     this.#network = parts.network
     this.#random = parts.random
     this.#journal = parts.journal
@@ -70,7 +74,7 @@ export class AccessRecord {
 
   /** Logs what is pending. */
   async flush(): Promise<void> {
-    if (!this.#network.isAgreed) return
+    if (this.#logs.isHeld || !this.#network.isAgreed) return
     const pending = [...this.#pending]
     this.#pending.clear()
     for (const [auditor, ranges] of pending) {

@@ -117,6 +117,7 @@ export class Committer {
     const facts: CommitFacts = {
       now,
       time: network.isAgreed ? logs.timeFor(now) : undefined,
+      untimed: logs.isHeld ? "not-ready" : "clock",
       trafficOrigin: logs.traffic.own.origin,
       directoryOrigin: logs.directory.own.origin,
       directoryFirst: logs.directory.size,

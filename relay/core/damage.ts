@@ -101,7 +101,7 @@ export class Damage {
     const plan = async (draft: Draft): Promise<() => boolean> => {
       if (!isAt(await draft.get(holdingRecord, holdingKey(messageId)), holding)) return () => false
       // Only what can be logged is changed: without the time this waits.
-      if (draft.facts.time === undefined) throw new ChappeError("clock")
+      draft.demandTime()
       await endMessage(draft, this.#parts, messageId)
       return () => true
     }

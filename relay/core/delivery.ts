@@ -369,7 +369,7 @@ export class Delivery {
     await committer.commit(async (draft) => {
       const steps: RelayStep[] = []
       // Only what can be logged is changed: without the time this waits.
-      if (draft.facts.time === undefined) throw new ChappeError("clock")
+      draft.demandTime()
       for (const recipientNode of nodes) {
         // It may have been settled, or have gone another way, since the peer was asked.
         const slice = await draft.get(sliceRecord, sliceKey(messageId, recipientNode))
@@ -451,7 +451,7 @@ export class Delivery {
       return receipt === undefined ? [] : [{ node, receipt }]
     })
     await committer.commit(async (draft) => {
-      if (draft.facts.time === undefined) throw new ChappeError("clock")
+      draft.demandTime()
       const steps: RelayStep[] = []
       for (const { node } of held)
         if (await mail.move(draft, messageId, node, queueNames.awaiting(relay)))

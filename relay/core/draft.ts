@@ -49,8 +49,10 @@ function valueOf({ key, payload }: Op): Uint8Array | undefined {
 export type CommitFacts = {
   /** Network time. */
   readonly now: number
-  /** Time of its log entries; undefined while a clock is off: then nothing may be logged. */
+  /** Time of its log entries; undefined while nothing may be logged, for the reason below. */
   readonly time: number | undefined
+  /** `clock`: a clock is off; `not-ready`: the relay has started just now. */
+  readonly untimed: "clock" | "not-ready"
   readonly trafficOrigin: string
   readonly directoryOrigin: string
   /** Index of the directory log's next entry, before this commit. */
@@ -58,6 +60,11 @@ export type CommitFacts = {
   /** Of the own directory log, as the traffic log has bound it: keys are judged there. */
   readonly directorySize: number
 }
+
+const waits = {
+  clock: "the log waits until the clocks agree",
+  "not-ready": "the log waits for those who may have seen more of it",
+} as const
 
 export class Draft {
   readonly facts: CommitFacts
@@ -81,11 +88,16 @@ export class Draft {
     this.facts = facts
   }
 
-  /** Time for a log entry. Refused: `clock` while nothing may be logged. Ask before the first change. */
+  /** Time for a log entry. Refused: `clock`, `not-ready` while nothing may be logged. Ask before the first change. */
   get time(): number {
-    if (this.facts.time === undefined)
-      throw new ChappeError("clock", "the log waits until the clocks agree")
-    return this.facts.time
+    return this.demandTime()
+  }
+
+  /** The same, for who changes first and logs later. */
+  demandTime(): number {
+    const { time, untimed } = this.facts
+    if (time === undefined) throw new ChappeError(untimed, waits[untimed])
+    return time
   }
 
   get isEmpty(): boolean {

@@ -12,6 +12,7 @@ import type { Following } from "./following.ts"
 import type { Forwards } from "./forwards.ts"
 import type { Links, Peer, Request } from "./links.ts"
 import type { Journal, Metrics } from "./ports.ts"
+import type { LogStart } from "./log-start.ts"
 import type { Probes } from "./probes.ts"
 import type { PublishedLog } from "./published-log.ts"
 import type { ReceiptDesk } from "./receipt-desk.ts"
@@ -33,6 +34,7 @@ export type ExchangeParts = {
   readonly following: Following
   readonly rollback: Rollback
   readonly witnessing: Witnessing
+  readonly logStart: LogStart
   /** A log of this relay's own. */
   readonly logOf: (origin: string) => PublishedLog | undefined
   readonly metrics: Metrics
@@ -51,23 +53,24 @@ export class Exchange {
     switch (message.name) {
       case "submit": {
         only(peer, "node")
-        await this.#parts.witnessing.admit(peer)
+        await this.#admit(peer)
         const acceptance = await this.#counted(submits.take(peer, message))
         return { name: "accepted", acceptance }
       }
       case "forward":
         only(peer, "relay")
+        await this.#parts.logStart.begun()
         return { name: "custody", ...(await this.#counted(forwards.take(peer.name, message))) }
       case "receipts": {
         only(peer, "node")
-        await this.#parts.witnessing.admit(peer)
+        await this.#admit(peer)
         const acceptance = await receipts.take(peer.name, message)
         metrics.count("chappe_relay_receipts_total")
         return { name: "accepted", acceptance }
       }
       case "journal":
         only(peer, "node")
-        await this.#parts.witnessing.admit(peer)
+        await this.#admit(peer)
         return { name: "accepted", acceptance: await receipts.takeJournal(peer.name, message) }
       case "evidence":
         only(peer, "relay")
@@ -89,6 +92,7 @@ export class Exchange {
         return { name: "bodyPart", part: await attachments.get(peer.name, message) }
       case "statementPut": {
         const { sort: kind, statement } = message
+        await this.#parts.logStart.begun()
         await statements.take({ kind, statement }, peer.name)
         return { name: "done" }
       }
@@ -105,6 +109,9 @@ export class Exchange {
         return this.#fromLog(message)
       case "checkpoint":
         return this.#checkpoint(peer, message)
+      case "promise":
+        await this.#parts.rollback.promised(peer.name, utf8(message.promise))
+        return { name: "done" }
       case "draining":
         only(peer, "relay")
         this.#parts.links.drains(peer, message.isOn)
@@ -128,6 +135,12 @@ export class Exchange {
       case "echo":
         throw new ChappeError("forbidden", `a relay does not take a ${message.name}`)
     }
+  }
+
+  /** What a node gives to be logged waits until it is known whether these logs are the newest. */
+  async #admit(peer: Peer): Promise<void> {
+    await this.#parts.witnessing.admit(peer)
+    await this.#parts.logStart.begun()
   }
 
   async #counted<T>(taking: Promise<T>): Promise<T> {

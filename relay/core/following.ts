@@ -38,6 +38,8 @@ export type FollowingParts = {
   readonly statements: StatementDesk
   readonly clock: Clock
   readonly journal: Journal
+  /** Resolves once the own logs may be appended to. */
+  readonly begun: () => Promise<void>
 }
 
 const reachMs = 3_000
@@ -89,21 +91,31 @@ export class Following {
     const note = parseNote(checkpoint)
     const signatures = note.signatures.filter((line) => isNamed(key, line)).slice(0, 1)
     const heard: HeardHead = { origin, note: formatNote({ text: note.text, signatures }), head }
+    await this.#requireGrown(peer, heard)
+    await this.#parts.begun()
     if (origin.startsWith(`${peer.name}/directory`)) await this.#follow(peer, heard)
     else await this.#compare(peer, heard)
     this.#heads.set(origin, heard)
+  }
+
+  /** A relay that shows less than before is told so by its own word, before anything else is said. */
+  async #requireGrown(peer: Peer, { origin, head }: HeardHead): Promise<void> {
+    const before = this.#heads.get(origin)
+    if (before === undefined || head.size >= before.head.size) return
+    await this.#show(peer, before)
+    throw new ChappeError("rollback", `${origin} fell from ${before.head.size} to ${head.size}`)
+  }
+
+  /** It may have been put back from an old copy, and must stop. */
+  async #show(peer: Peer, { origin, note }: HeardHead): Promise<void> {
+    const body = fromUtf8(encodeAddCheckpoint({ old: 0, path: [], checkpoint: note }))
+    await peer.request(linkLanes.control, { name: "checkpoint", origin, body })
   }
 
   /** The traffic log only has to go on from where it was. */
   async #compare(peer: Peer, { origin, head }: HeardHead): Promise<void> {
     const before = this.#heads.get(origin)
     if (before === undefined) return
-    if (head.size < before.head.size) {
-      // It is told by its own word: it may have been put back from an old copy, and must stop.
-      const body = fromUtf8(encodeAddCheckpoint({ old: 0, path: [], checkpoint: before.note }))
-      await peer.request(linkLanes.control, { name: "checkpoint", origin, body })
-      throw new ChappeError("rollback", `${origin} fell from ${before.head.size} to ${head.size}`)
-    }
     const request = {
       name: "consistencyGet",
       origin,
@@ -119,7 +131,9 @@ export class Following {
       largeRoot: head.root,
       path,
     })
-    if (!isConsistent) throw new ChappeError("log-fork", `${origin} shows two histories`)
+    if (isConsistent) return
+    await this.#show(peer, before)
+    throw new ChappeError("log-fork", `${origin} shows two histories`)
   }
 
   async #follow(peer: Peer, heard: HeardHead): Promise<void> {
@@ -164,7 +178,7 @@ export class Following {
       const isLast = from + some.length >= statements.length
       await committer.commit(async (draft) => {
         // Without a time nothing can be logged: asked before the first change.
-        if (draft.facts.time === undefined) throw new ChappeError("clock")
+        draft.demandTime()
         for (const item of some) {
           let id: Uint8Array
           try {

@@ -55,6 +55,8 @@ export class LogKeeping {
   readonly #parts: LogKeepingParts
   readonly #directory: Kept
   #traffic: Kept
+  /** The last checkpoint of the shard before, while the new one lacks its first entry. */
+  #shardNote: Uint8Array | undefined
   /** Heads of other logs as last written down. */
   readonly #noted = new Map<string, Uint8Array>()
 
@@ -119,6 +121,7 @@ export class LogKeeping {
   async tend(): Promise<void> {
     const { logs, network } = this.#parts
     if (network.isOff) return
+    await this.beginShard()
     await this.#publish(this.#directory, logs.directory.size)
     if (this.#mayAppend) await this.#bindDirectory()
     await this.#publish(this.#traffic, logs.traffic.size)
@@ -222,13 +225,21 @@ export class LogKeeping {
 
   /** After a restart between two shards: the old one may lack its last tiles, the new one its first entry. */
   async #bindShard(): Promise<void> {
-    const { logs, keyring, network, openPublisher } = this.#parts
+    const { logs, keyring, openPublisher } = this.#parts
     const before = keyring.logBefore("traffic", logs.traffic.own.origin)
-    if (before === undefined || network.isOff) return
+    if (before === undefined) return
     const publisher = await openPublisher(before)
     await publisher.catchUp()
     if (logs.traffic.size === 0 && publisher.log.head.size > 0)
-      await this.#shardEntry(publisher.headNote())
+      this.#shardNote = publisher.headNote()
+  }
+
+  /** Before anything else is appended to it: to be called at the moment from which on that may be. */
+  async beginShard(): Promise<void> {
+    const note = this.#shardNote
+    if (note === undefined || !this.#mayAppend) return
+    this.#shardNote = undefined
+    await this.#shardEntry(note)
   }
 
   /** The last checkpoint of the shard before, as the first entry; and where keys are judged, anew. */

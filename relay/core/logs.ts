@@ -26,10 +26,13 @@ export function yearAt(seconds: number): number {
 export class Logs {
   #directory: LogState
   #traffic: LogState
+  #isHeld: boolean
 
   private constructor(directory: LogState, traffic: LogState) {
     this.#directory = directory
     this.#traffic = traffic
+    // What was never written cannot have been put back.
+    this.#isHeld = directory.size > 0 || traffic.size > 0
   }
 
   static async open(store: RecordStore, keyring: Keyring, now: number): Promise<Logs> {
@@ -51,9 +54,18 @@ export class Logs {
     return this.#traffic
   }
 
-  /** Time for new entries of both logs; undefined while a log is ahead of `now` by more than the tolerance. */
+  /** Nothing may be appended yet after a start; see `LogStart`. */
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
+  release(): void {
+    this.#isHeld = false
+  }
+
+  /** Time for new entries of both logs; undefined while a log is ahead of `now` by more than the tolerance, or held. */
   timeFor(now: number): number | undefined {
-    if (this.waits(now) !== undefined) return undefined
+    if (this.#isHeld || this.waits(now) !== undefined) return undefined
     return Math.max(this.#directory.time, this.#traffic.time, now)
   }
 

@@ -7,7 +7,16 @@ import {
   consistencyPathFromTiles,
   inclusionPathFromTiles,
 } from "../../protocol/tile-proofs.ts"
-import { type Tile, decodeBundle, tilePath, tileWidth, widthAt } from "../../protocol/tiles.ts"
+import { edgeRoot } from "../../protocol/tile-writer.ts"
+import {
+  type Tile,
+  decodeBundle,
+  decodeTile,
+  hashesAtLevel,
+  tilePath,
+  tileWidth,
+  widthAt,
+} from "../../protocol/tiles.ts"
 import type { LogFiles } from "./ports.ts"
 
 export type PublishedHead = { readonly size: number; readonly root: Uint8Array }
@@ -76,6 +85,23 @@ export class PublishedLog {
       entries.push(new Uint8Array(entry))
     }
     return entries
+  }
+
+  /** The root that the log had at a smaller size. Refused: `not-found` for one that is not published. */
+  async rootAt(size: number): Promise<Uint8Array> {
+    if (size > this.#head.size)
+      throw new ChappeError("not-found", `the log has ${this.#head.size} entries`)
+    const levels: (readonly Uint8Array[])[] = []
+    for (let level = 0; hashesAtLevel(size, level) > 0; level++) {
+      const count = hashesAtLevel(size, level)
+      const index = Math.floor(count / tileWidth)
+      const width = widthAt(this.#head.size, level, index)
+      const isEmpty = count % tileWidth === 0
+      const tile = { kind: "hashes", level, index, width } as const
+      const hashes = isEmpty ? [] : decodeTile(await this.#readTile(tile), width)
+      levels.push(hashes.slice(0, count % tileWidth))
+    }
+    return edgeRoot(sha256, { size, levels })
   }
 
   /** Refused: `not-found` for a size that is not published or an index beyond it. */

@@ -32,6 +32,7 @@ import type { Task } from "./housekeeping.ts"
 import { Introductions } from "./introductions.ts"
 import { Keyring } from "./keyring.ts"
 import { Links } from "./links.ts"
+import { LogStart } from "./log-start.ts"
 import { LogKeeping } from "./log-keeping.ts"
 import { Logs, entryKey } from "./logs.ts"
 import { Mail } from "./mail.ts"
@@ -180,7 +181,15 @@ export async function openRelayCore(
     },
   })
   const statements = new StatementDesk({ directory, committer, links, store, metrics, journal })
-  const following = new Following({ directory, store, committer, statements, clock, journal })
+  const following = new Following({
+    directory,
+    store,
+    committer,
+    statements,
+    clock,
+    journal,
+    begun: async () => logStart.begun(),
+  })
   await restoreDirectory(store, logs, statements)
   await following.restore()
   await statements.restoreForks()
@@ -231,12 +240,38 @@ export async function openRelayCore(
   })
   const logOf = (origin: string): PublishedLog | undefined =>
     [keeping.directory, keeping.traffic].find((log) => log.origin === origin)
-  try {
+  const rollback = new Rollback({ directory, committer, logs, clock, logOf, journal, failed })
+  const logStart: LogStart = new LogStart({
+    logs,
+    links,
+    witnessing,
+    rollback,
+    peers: () => [
+      ...directory.activeRelays().filter((relay) => relay !== name),
+      ...directory
+        .activeMembers()
+        .map(({ node }) => node)
+        .filter((member) => routes.isHome(name, member)),
+    ],
+    clock,
+    journal,
+    released: () => {
+      Promise.all([keeping.beginShard(), logKnown()]).catch((cause: unknown) => {
+        // A log that is ahead of the clock waits for it; a failed store has ended the relay.
+        journal.warn("logs-go-on", { why: String(cause) })
+      })
+    },
+  })
+  /** What the bundle has and the log lacks. */
+  const logKnown = async (): Promise<void> => {
     const known = directory.statements()
     for (let at = 0; at < known.length; at += pageRows) {
       const page = known.slice(at, at + pageRows)
       await Promise.all(page.map(async (item) => statements.take(item)))
     }
+  }
+  try {
+    if (!logs.isHeld) await logKnown()
     await keeping.tend()
   } catch (cause) {
     // A log that is ahead of the clock waits for it; mail that was taken goes on.
@@ -271,8 +306,9 @@ export async function openRelayCore(
     attachments: new AttachmentDesk({ attachments, store, committer, network, hasRoom }),
     statements,
     following,
-    rollback: new Rollback({ directory, committer, logOf, journal, failed }),
+    rollback,
     witnessing,
+    logStart,
     logOf,
     metrics,
     journal,
@@ -356,6 +392,7 @@ export async function openRelayCore(
     draining.tell(link)
     for (const publisher of keeping.publishers()) witnessing.show(link, publisher)
     cosignedHeads.show(link)
+    void logStart.linked(link)
   }
   const down = (link: PeerLink): void => {
     if (!links.remove(link)) return
@@ -375,7 +412,7 @@ export async function openRelayCore(
       watch.refused(peer, code)
     },
   }
-  const access = new AccessRecord({ directory, committer, network, random, journal })
+  const access = new AccessRecord({ directory, committer, logs, network, random, journal })
 
   // ---- What goes on by itself
   /** Links whose key or station counts no more: revoked, ended, forked, removed. */
@@ -400,7 +437,14 @@ export async function openRelayCore(
     await draining.sweep()
   }
   const tasks: readonly Task[] = [
-    { name: "logs", everyMs: 250, run: async () => keeping.tend() },
+    {
+      name: "logs",
+      everyMs: 250,
+      run: async () => {
+        logStart.tend()
+        await keeping.tend()
+      },
+    },
     {
       name: "clock",
       everyMs: relayLimits.sweepMs,

@@ -17,7 +17,7 @@ type Shown = {
   cosigned: number
   isBusy: boolean
   isStale: boolean
-  /** The peer has seen more of the log than there is. */
+  /** The peer has seen of the log what is not in it. */
   isBehind: boolean
   /** Resolves when the peer has answered for the first time. */
   first: Promise<void> | undefined
@@ -77,14 +77,16 @@ export class Witnessing {
     shown.first ??= answered
   }
 
-  /**
-   * Resolves when the peer has seen our logs on this link: work of a node that knows more of them than we
-   * do waits until it is settled who is right. Refused: `not-ready`.
-   */
-  async admit(peer: Peer): Promise<void> {
+  /** Resolves when the peer has answered to our logs on this link: whether it has seen what they have not. */
+  async hasSeenMore(peer: Peer): Promise<boolean> {
     const shown = [...(this.#shown.get(peer)?.values() ?? [])]
     for (const { first } of shown) await first
-    if (shown.some(({ isBehind }) => isBehind))
+    return shown.some(({ isBehind }) => isBehind)
+  }
+
+  /** Work of a node that knows more of our logs than we do waits until it is settled who is right. Refused: `not-ready`. */
+  async admit(peer: Peer): Promise<void> {
+    if (await this.hasSeenMore(peer))
       throw new ChappeError("not-ready", `${peer.name} has seen more of our logs than there is`)
   }
 
@@ -125,6 +127,7 @@ export class Witnessing {
       return
     }
     if (status !== 200) {
+      shown.isBehind ||= status === 422
       this.#journal.warn("witness-refused", { peer: peer.name, status })
       return
     }

@@ -371,6 +371,7 @@ function links(world: World, { delivery, sealed }: Mail): Samples {
     { name: "probe", request, relay: "hub1", to: "FR", nonce: fill(32, 1) },
     { name: "echo", request, echo: fill(180, 1) },
     { name: "cosignatures", request, origin: statement.origin, checkpoint: fill(300, 1) },
+    { name: "promise", request, promise: acceptance.promise },
   ]
   return {
     hello: { "of a node": decodeSignedHello(signed).hello },

@@ -441,17 +441,20 @@ describe("two relays", () => {
     await fr.link("hub1").request(5, { name: "statementPut", sort: kind, statement })
     const { origin } = world.relay("hub2").directoryLog
     await expect
-      .poll(async () => {
-        const ask = { name: "directoryGet", origin, from: 0 } as const
-        const part = await jp.link("hub2").request(5, ask)
-        const entries = part.name === "directoryPart" ? part.entries : []
-        return entries.some((entry) => toHex(entry).endsWith(toHex(statement)))
-      })
+      .poll(
+        async () => {
+          const ask = { name: "directoryGet", origin, from: 0 } as const
+          const part = await jp.link("hub2").request(5, ask)
+          const entries = part.name === "directoryPart" ? part.entries : []
+          return entries.some((entry) => toHex(entry).endsWith(toHex(statement)))
+        },
+        { timeout: 20_000 },
+      )
       .toBe(true)
   })
 })
 
-describe("the logs", () => {
+describe("the logs", { timeout: 120_000 }, () => {
   test("an auditor finds nothing wrong with a relay that was used, stopped, started and used", async () => {
     const world = await stage.world(["hub1"])
     for (let round = 0; round < 2; round++) {
