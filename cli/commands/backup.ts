@@ -7,7 +7,9 @@ import { ChappeError } from "../../protocol/errors.ts"
 import { readFileStream } from "../adapters/file-transfer.ts"
 import { nodeHead, withNodeFrames } from "../backup/node-backup.ts"
 import { copyKeyFile, copyKeyFolder, moveKeyFile, restoreNode } from "../backup/restore-node.ts"
-import { writeBackup } from "../backup/write-backup.ts"
+import { relayFrames, relayHead, restoreRelay } from "../backup/relay-backup.ts"
+import { type Written, writeBackup } from "../backup/write-backup.ts"
+import { beginNewLogs } from "./relay-new-logs.ts"
 import type { Command, Option } from "../command.ts"
 import { formatTime } from "../duration.ts"
 import type { Invocation } from "../invocation.ts"
@@ -22,10 +24,10 @@ const unlockOptions: readonly Option[] = [
 
 export const backup: Command = {
   name: "backup",
-  help: "write a node's folder into one sealed file, while it runs or not; keys that sign stay out",
+  help: "write a node's or relay's folder into one sealed file, while it runs or not; keys that sign stay out",
   arguments: [],
   options: [
-    { name: "dir", value: "DIR", needed: true, help: "the node's folder", offers: "folders" },
+    { name: "dir", value: "DIR", needed: true, help: "its folder", offers: "folders" },
     { name: "out", value: "F", needed: true, help: "a new file", offers: "files" },
     ...unlockOptions,
   ],
@@ -38,18 +40,19 @@ export const backup: Command = {
   async run(input, world) {
     const dir = resolve(input.needed("dir"))
     const out = input.needed("out")
-    if (!(await exists(join(dir, "node.toml"))))
-      throw new ChappeError("file-unreadable", `${dir} is not a node's folder`)
+    const isRelay = await exists(join(dir, "relay.toml"))
+    if (!isRelay && !(await exists(join(dir, "node.toml"))))
+      throw new ChappeError("file-unreadable", `${dir} is neither a node's folder nor a relay's`)
     const unlock = await namedUnlock(world, {
       passphraseFile: input.text("passphrase-file"),
       secretFile: input.text("secret-file"),
       ask: out,
       isNew: true,
     })
-    const head = await nodeHead(world, dir)
-    const written = await withNodeFrames(dir, async (frames) =>
-      writeBackup(world, { out, unlock, head }, frames),
-    )
+    const head = await (isRelay ? relayHead(world, dir) : nodeHead(world, dir))
+    const write = async (frames: AsyncIterable<BackupFrame>): Promise<Written> =>
+      writeBackup(world, { out, unlock, head }, frames)
+    const written = await (isRelay ? write(relayFrames(dir)) : withNodeFrames(dir, write))
     const { records, files, bytes } = written
     world.output.result(
       { file: out, role: head.role, name: head.owner, at: head.at, records, files, bytes },
@@ -86,6 +89,7 @@ async function putBack(
   bringKeys: () => Promise<void> = async () => undefined,
 ): Promise<undefined> {
   await withBackup(input, world, file, async (head, frames) => {
+    if (head.role === "relay") return putRelayBack(input, world, { dir, head }, frames)
     const { records, files } = await restoreNode(world, dir, head, frames, bringKeys)
     const name = head.owner
     world.output.result(
@@ -100,19 +104,47 @@ async function putBack(
   return undefined
 }
 
+/** A relay begins new logs: it can never reuse a place in a log, nor go on with one that others know better. */
+async function putRelayBack(
+  input: Invocation,
+  world: World,
+  { dir, head }: { readonly dir: string; readonly head: BackupHead },
+  frames: AsyncIterable<BackupFrame>,
+): Promise<void> {
+  const [keys, keyFile] = [input.needed("keys"), input.needed("root")]
+  const files = await restoreRelay(dir, keys, frames)
+  // The passphrase that was given is the backup's.
+  const by = { keyFile, passphraseFile: undefined }
+  const { name, logs, told } = await beginNewLogs(world, dir, by)
+  world.output.result(
+    { name, dir, takenAt: head.at, files, logs, told },
+    [
+      `${name} is in ${dir} as it was at ${formatTime(head.at)}; it begins ${logs.join(" and ")}.`,
+      `Start it: chappe relay start --dir ${dir}`,
+      "Nodes hand in again what was not delivered.",
+    ].join("\n"),
+  )
+}
+
 export const restore: Command = {
   name: "restore",
-  help: "put a node back from a backup, as its next incarnation, with the standby key",
+  help: "put a node back from a backup as its next incarnation, or a relay, with new logs",
   arguments: [{ name: "F", help: "the backup", offers: "files" }],
   options: [
     { name: "dir", value: "DIR", needed: true, help: "a new or empty folder", offers: "folders" },
     {
       name: "standby",
       value: "K",
-      needed: true,
-      help: "the member's standby key file, kept outside of every backup",
+      help: "a node's standby key file, kept outside of every backup",
       offers: "files",
     },
+    {
+      name: "keys",
+      value: "KEYS",
+      help: "a relay's keys folder, kept outside of every backup",
+      offers: "folders",
+    },
+    { name: "root", value: "R", help: "a relay's root key file", offers: "files" },
     {
       name: "officers",
       value: "FOLDER",
@@ -125,6 +157,10 @@ export const restore: Command = {
     {
       line: "chappe restore FR.backup --dir FR --standby standby.key --secret-file backup.secret",
       says: "then: chappe node start --dir FR",
+    },
+    {
+      line: "chappe restore hub1.backup --dir hub1 --keys card/keys --root root.key --secret-file backup.secret",
+      says: "then: chappe relay start --dir hub1",
     },
   ],
   async run(input, world) {

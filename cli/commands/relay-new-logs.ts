@@ -12,7 +12,7 @@ import type { Command } from "../command.ts"
 import { replaceFile, requireEmptyFolder } from "../private-files.ts"
 import { readTrust } from "../relay-client.ts"
 import { openKeys, passphraseOption, rewriteKeys } from "../secret.ts"
-import { nowSeconds } from "../world.ts"
+import { type World, nowSeconds } from "../world.ts"
 
 export const relayNewLogs: Command = {
   name: "relay new-logs",
@@ -32,39 +32,10 @@ export const relayNewLogs: Command = {
   async run(input, world) {
     const dir = resolve(input.needed("dir"))
     await requireStopped(dir)
-    const config = await readRelayConfig(dir)
-    const { name } = config
-    // The relay must not be able to go on with what is left of the old logs.
-    await requireEmptyFolder(config.data)
-    await requireEmptyFolder(config.log)
-    const trust = await readTrust(join(dir, "trust.json"))
-    const entries = await openKeys(world, config.keys.file)
-    const directory = await currentDirectory(world, { config, trust, entries })
-    const station = directory.station(name)
-    if (station === undefined)
-      throw new ChappeError("unknown-member", `the roster does not name ${name}`)
-    const rootFile = input.needed("root")
-    const root = (await openKeys(world, rootFile, input.text("passphrase-file"))).find(
-      ({ use }) => use === "member",
-    )
-    if (root === undefined) throw new ChappeError("key-file", `${rootFile} holds no root key`)
-    const at = nowSeconds(world)
-    const chain = new ChainWriter(station)
-    const named = nextOrigins(name, station.logs, at).map((origin) => newLog(origin, world.random))
-    const statements = named.map(
-      ({ body }) =>
-        chain.append("log", body, { at, keys: [signingKey("member", root.secret)] }).statement,
-    )
-    for (const statement of statements) directory.apply("chain", statement)
-
-    // Keys and what the relay starts with are on disk before anybody hears of it.
-    const all = [...entries, ...named.flatMap((log) => log.entries)]
-    await rewriteKeys(world, { keyFile: config.keys.file, passphraseFile: undefined }, all)
-    const bundle = encodeDirectoryBundle({ version: 1, statements: directory.statements() })
-    await replaceFile(config.directory, bundle)
-    const others = trust.relays.filter((relay) => relay.name !== name)
-    const told = await tellOthers(world, others, statements)
-    const logs = named.map(({ body }) => body.origin)
+    const { name, logs, told } = await beginNewLogs(world, dir, {
+      keyFile: input.needed("root"),
+      passphraseFile: input.text("passphrase-file"),
+    })
     world.output.result(
       { relay: name, logs, told },
       [
@@ -74,6 +45,49 @@ export const relayNewLogs: Command = {
     )
     return undefined
   },
+}
+
+/** New logs under new keys, which the relay's root signs for; who of the other relays knows. */
+export async function beginNewLogs(
+  world: World,
+  dir: string,
+  by: { readonly keyFile: string; readonly passphraseFile: string | undefined },
+): Promise<{
+  readonly name: string
+  readonly logs: readonly string[]
+  readonly told: readonly string[]
+}> {
+  const config = await readRelayConfig(dir)
+  const { name } = config
+  // The relay must not be able to go on with what is left of the old logs.
+  await requireEmptyFolder(config.data)
+  await requireEmptyFolder(config.log)
+  const trust = await readTrust(join(dir, "trust.json"))
+  const entries = await openKeys(world, config.keys.file)
+  const directory = await currentDirectory(world, { config, trust, entries })
+  const station = directory.station(name)
+  if (station === undefined)
+    throw new ChappeError("unknown-member", `the roster does not name ${name}`)
+  const { keyFile, passphraseFile } = by
+  const root = (await openKeys(world, keyFile, passphraseFile)).find(({ use }) => use === "member")
+  if (root === undefined) throw new ChappeError("key-file", `${keyFile} holds no root key`)
+  const at = nowSeconds(world)
+  const chain = new ChainWriter(station)
+  const named = nextOrigins(name, station.logs, at).map((origin) => newLog(origin, world.random))
+  const statements = named.map(
+    ({ body }) =>
+      chain.append("log", body, { at, keys: [signingKey("member", root.secret)] }).statement,
+  )
+  for (const statement of statements) directory.apply("chain", statement)
+
+  // Keys and what the relay starts with are on disk before anybody hears of it.
+  const all = [...entries, ...named.flatMap((log) => log.entries)]
+  await rewriteKeys(world, { keyFile: config.keys.file, passphraseFile: undefined }, all)
+  const bundle = encodeDirectoryBundle({ version: 1, statements: directory.statements() })
+  await replaceFile(config.directory, bundle)
+  const others = trust.relays.filter((relay) => relay.name !== name)
+  const told = await tellOthers(world, others, statements)
+  return { name, logs: named.map(({ body }) => body.origin), told }
 }
 
 /** `hub1/directory.2` and `hub1/traffic/2027.2` after the first ones. */

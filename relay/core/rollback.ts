@@ -13,8 +13,7 @@ import type { Committer } from "./committer.ts"
 import type { Logs } from "./logs.ts"
 import type { Clock, Journal, RecordStore } from "./ports.ts"
 import type { PublishedLog } from "./published-log.ts"
-import { openHead, signedKey } from "./publisher.ts"
-import { signedRecord } from "./records.ts"
+import { openHead } from "./publisher.ts"
 import { openRecord, recordKey, sealRecord } from "./tables.ts"
 
 const provenKey = recordKey("rollback")
