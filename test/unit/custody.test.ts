@@ -41,6 +41,7 @@ function signedBy(name: string, steps: readonly RelayStep[]): SealedSteps {
   const draft = new Draft(openMemoryRecordStore(new Map()), {
     now: world.at,
     time: world.at,
+    untimed: "clock",
     trafficOrigin: log.origin,
     directoryOrigin: `${name}/directory`,
     directoryFirst: 0,
