@@ -92,7 +92,6 @@ export class Exchange {
         return { name: "bodyPart", part: await attachments.get(peer.name, message) }
       case "statementPut": {
         const { sort: kind, statement } = message
-        await this.#parts.logStart.begun()
         await statements.take({ kind, statement }, peer.name)
         return { name: "done" }
       }

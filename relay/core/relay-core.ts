@@ -180,7 +180,15 @@ export async function openRelayCore(
         })
     },
   })
-  const statements = new StatementDesk({ directory, committer, links, store, metrics, journal })
+  const statements = new StatementDesk({
+    directory,
+    committer,
+    links,
+    store,
+    metrics,
+    journal,
+    begun: async () => logStart.begun(),
+  })
   const following = new Following({
     directory,
     store,

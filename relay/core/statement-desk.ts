@@ -31,6 +31,7 @@ export class StatementDesk {
   readonly #store: RecordStore
   readonly #metrics: Metrics
   readonly #journal: Journal
+  readonly #begun: () => Promise<void>
   /** Hex ids of what stands in the own directory log. */
   readonly #logged = new Set<string>()
   /** Hex ids of first statements whose forks are remembered. */
@@ -43,6 +44,8 @@ export class StatementDesk {
     readonly store: RecordStore
     readonly metrics: Metrics
     readonly journal: Journal
+    /** Resolves once the own logs may be appended to. */
+    readonly begun: () => Promise<void>
   }) {
     this.#directory = parts.directory
     this.#committer = parts.committer
@@ -50,11 +53,13 @@ export class StatementDesk {
     this.#store = parts.store
     this.#metrics = parts.metrics
     this.#journal = parts.journal
+    this.#begun = parts.begun
   }
 
   /** True when it was new. Refused: what `Directory.apply` refuses, `clock`. `from`: the peer that brought it. */
   async take(item: Statement, from?: string): Promise<boolean> {
     if (this.#logged.has(toHex(this.#directory.idOf(item.kind, item.statement)))) return false
+    await this.#begun()
     try {
       return await this.#committer.commit(async (draft) => {
         const isNew = this.apply(draft, item)
