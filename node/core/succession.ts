@@ -7,6 +7,7 @@ import { possessionOf } from "../../keys/statements.ts"
 import { emptyBytes, equalBytes, toHex } from "../../protocol/bytes.ts"
 import type { Directory } from "../../protocol/directory.ts"
 import { limits } from "../../protocol/limits.ts"
+import type { StationKey } from "../../protocol/station.ts"
 import { nodeLimits } from "../limits.ts"
 import type { Alarms } from "./alarms.ts"
 import { type KeyVault, type OwnKey, sealingKeyAt, signingKeyAt } from "./identity.ts"
@@ -80,18 +81,24 @@ export class Succession {
   }
 
   /**
-   * The root has begun an incarnation whose key is not held here, and it stands: this process goes by an old
-   * key file, or its member's node runs elsewhere. The standby is for that one.
+   * The root has begun an incarnation after those whose keys are held here, and it stands: this process goes by
+   * an old key file, or its member's node runs elsewhere. The standby is for that one. A node that was put back
+   * from a backup holds no key of an incarnation that was in use.
    */
   #isBegunElsewhere(): boolean {
     const { name, nodeKeys } = this.#vault.identity
     const current = this.#directory.currentIncarnation(name)
     const keys = this.#directory.station(name)?.keys ?? []
-    return keys.some(
-      ({ incarnation, keyId }) =>
-        incarnation === current &&
-        !nodeKeys.some((own) => equalBytes(own.keyId, keyId)) &&
-        !this.#directory.isRevokedAnywhere(name, keyId),
+    const isHeld = ({ keyId }: StationKey): boolean =>
+      nodeKeys.some((own) => equalBytes(own.keyId, keyId))
+    const held = keys.filter(isHeld)
+    const isPassed = held.length > 0 && held.every(({ incarnation }) => incarnation < current)
+    return (
+      isPassed &&
+      keys.some(
+        ({ incarnation, keyId }) =>
+          incarnation === current && !this.#directory.isRevokedAnywhere(name, keyId),
+      )
     )
   }
 

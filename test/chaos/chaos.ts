@@ -24,6 +24,8 @@ export type Chaos = {
   readonly sizes: { readonly brief: number; readonly ci: number; readonly long: number }
   /** Why it cannot run on this machine; undefined where it can. */
   readonly unavailable: () => Promise<string | undefined>
+  /** Its figures are of the machine's time: nothing else may run beside it. */
+  readonly measures?: true
   readonly run: (run: ChaosRun) => Promise<ChaosResult>
 }
 

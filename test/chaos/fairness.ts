@@ -91,6 +91,7 @@ export const fairness: Chaos = {
   says: "one member floods a relay beside 19 quiet ones: Jain ≥ 0.95 over the 19, flash p99 ≤ 2 × quiet",
   unit: "rounds",
   sizes: { brief: 2, ci: 5, long: 60 },
+  measures: true,
   unavailable: availableEverywhere,
   async run({ count, say }) {
     const crowd = await Crowd.gather(quietMembers + 1)

@@ -106,6 +106,7 @@ export const flash: Chaos = {
   says: "a flash behind routine messages and an attachment of 10 KiB for each, on 10 Mbit/s: delivered first, within 2 s",
   unit: "routine messages",
   sizes: { brief: 500, ci: 5_000, long: 100_000 },
+  measures: true,
   unavailable: shapingUnavailable,
   async run({ count, say }) {
     const lab = await ProcessLab.init("--members", "FR,JP", "--relays", "1", "--containers")

@@ -206,6 +206,7 @@ export const hostile: Chaos = {
   says: "hostile connections of every kind: all ended, relay memory ≤ idle + 64 MiB, honest p99 ≤ 2 × quiet",
   unit: "vanishing connections",
   sizes: { brief: 300, ci: 3_000, long: 60_000 },
+  measures: true,
   unavailable: availableEverywhere,
   async run({ count, say }) {
     // The first is honest and the last never reads; the others lend their certificates to attackers.

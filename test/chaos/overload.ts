@@ -85,6 +85,7 @@ export const overloaded: Chaos = {
   says: "ten times what a limited relay can take: goodput ≥ 90 % of peak, answers ≤ 1 s, normal within 5 s after",
   unit: "seconds of overload",
   sizes: { brief: 8, ci: 16, long: 60 },
+  measures: true,
   unavailable: availableEverywhere,
   async run({ count, say }) {
     const crowd = await Crowd.gather(members)

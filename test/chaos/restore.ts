@@ -31,7 +31,7 @@ export const restore: Chaos = {
     const faults = { ...noFaults }
     let slowest = 0
     for (let n = 0; n < count; n++) {
-      const trial = await lose(random, seed + n)
+      const trial = await lose(random, seed + n, say)
       for (const name of Object.keys(noFaults) as (keyof Faults)[])
         faults[name] += trial.faults[name]
       slowest = Math.max(slowest, trial.seconds)
@@ -70,7 +70,7 @@ async function sendAway(desks: Desks): Promise<readonly Submitted[]> {
 }
 
 /** One network, one loss. */
-async function lose(random: Prng, seed: number): Promise<Trial> {
+async function lose(random: Prng, seed: number, say: (line: string) => void): Promise<Trial> {
   const lab = await Processes.init("--members", "FR,JP", "--relays", "1")
   try {
     const standby = lab.path("standby")
@@ -117,7 +117,7 @@ async function lose(random: Prng, seed: number): Promise<Trial> {
     await new Arrivals(after, members).all(last)
     const seconds = (performance.now() - began) / 1_000
     const submitted = [...first, ...(await meanwhile), ...away, ...last]
-    return { faults: await judgeAll(after, members, submitted), seconds }
+    return { faults: await judgeAll(after, members, submitted, say), seconds }
   } finally {
     await lab.endAll()
   }

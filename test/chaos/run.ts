@@ -1,13 +1,16 @@
-// `npm run chaos -- NAME…|all [--brief|--long] [--count N] [--seed S]`: runs one kind of chaos, or all one
-// after another, and ends with a table, and a TAP line each in dist/test/chaos.tap. Exits with 1 when one fails.
+// `npm run chaos -- NAME…|all [--brief|--long] [--count N] [--seed S] [--jobs N]`: runs one kind of chaos, or
+// several one after another, and ends with a table, and a TAP line each in dist/test/chaos.tap. Exits with 1
+// when one fails. With jobs, so many kinds run side by side, each in a process of its own; what measures the
+// machine runs alone, afterwards.
 
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname } from "node:path"
+import { argv, execArgv, execPath } from "node:process"
 import { parseArgs } from "node:util"
+import { execute } from "../kit/execute.ts"
 import { formatCounts } from "../kit/tap-report.ts"
 import { all } from "./all.ts"
 import type { Chaos, ChaosResult } from "./chaos.ts"
-
-const report = "dist/test/chaos.tap"
 
 type Outcome = { readonly line: string; readonly state: State; readonly seconds: string }
 type State = "pass" | "fail" | "skipped"
@@ -19,6 +22,8 @@ const { values, positionals } = parseArgs({
     long: { type: "boolean", default: false },
     count: { type: "string" },
     seed: { type: "string", default: "7" },
+    jobs: { type: "string", default: "1" },
+    report: { type: "string", default: "dist/test/chaos.tap" },
   },
 })
 const chosen = all.filter(({ name }) => positionals.includes("all") || positionals.includes(name))
@@ -53,6 +58,58 @@ async function outcomeOf(chaos: Chaos): Promise<Outcome> {
   }
 }
 
+/** The same in a process of its own, whose lines are shown once it has ended. */
+async function outcomeApart(chaos: Chaos): Promise<Outcome> {
+  const report = `${values.report}.${chaos.name}`
+  const size = values.brief ? ["--brief"] : values.long ? ["--long"] : []
+  const count = values.count === undefined ? [] : ["--count", values.count]
+  const words = [chaos.name, ...size, ...count, "--seed", values.seed, "--report", report]
+  const { stdout, stderr } = await execute(execPath, [...execArgv, argv[1] ?? "", ...words])
+  process.stdout.write(stdout)
+  process.stderr.write(stderr)
+  const told = readFileSync(report, "utf8")
+  const { word, line = "" } = /^(?<word>ok|not ok) 1 - \S+ (?<line>.*)$/mu.exec(told)?.groups ?? {}
+  const seconds = /(?<seconds>[\d.]+) s\)$/u.exec(line)?.groups?.["seconds"] ?? "-"
+  const state = line.startsWith("# SKIP") ? "skipped" : word === "ok" ? "pass" : "fail"
+  return { line, state, seconds }
+}
+
+/** In the order of `kinds`, `jobs` at a time. */
+async function sideBySide(kinds: readonly Chaos[], jobs: number): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = []
+  const waiting = [...kinds.entries()]
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [i, chaos] = next
+      outcomes[i] = await outcomeApart(chaos)
+    }
+  }
+  await Promise.all(Array.from({ length: jobs }, work))
+  return outcomes
+}
+
+async function runAll(): Promise<readonly (readonly [Chaos, Outcome])[]> {
+  const jobs = Number(values.jobs)
+  const apart = jobs > 1 ? chosen.filter(({ measures }) => measures !== true) : []
+  const outcomes = new Map<Chaos, Outcome>()
+  const found = await sideBySide(apart, jobs)
+  for (const [i, chaos] of apart.entries()) {
+    const outcome = found[i]
+    if (outcome !== undefined) outcomes.set(chaos, outcome)
+  }
+  for (const chaos of chosen)
+    if (!outcomes.has(chaos)) {
+      const outcome = await outcomeOf(chaos)
+      console.log(tapLine(1, chaos, outcome))
+      outcomes.set(chaos, outcome)
+    }
+  return [...outcomes]
+}
+
+function tapLine(number: number, { name }: Chaos, { state, line }: Outcome): string {
+  return `${state === "fail" ? "not ok" : "ok"} ${number} - ${name} ${line}`
+}
+
 function table(outcomes: readonly (readonly [Chaos, Outcome])[]): string {
   const width = Math.max(...outcomes.map(([{ name }]) => name.length))
   return outcomes
@@ -66,19 +123,12 @@ if (chosen.length === 0) {
   console.error(`chaos: one of all ${all.map((one) => one.name).join(" ")}`)
   process.exitCode = 2
 } else {
-  const lines: string[] = []
-  const outcomes: (readonly [Chaos, Outcome])[] = []
+  const outcomes = await runAll()
   const counts = { pass: 0, fail: 0, skipped: 0 }
-  for (const [i, chaos] of chosen.entries()) {
-    const outcome = await outcomeOf(chaos)
-    outcomes.push([chaos, outcome])
-    counts[outcome.state] += 1
-    const word = outcome.state === "fail" ? "not ok" : "ok"
-    lines.push(`${word} ${i + 1} - ${chaos.name} ${outcome.line}`)
-    console.log(lines.at(-1))
-  }
+  for (const [, { state }] of outcomes) counts[state] += 1
+  const lines = outcomes.map(([chaos, outcome], i) => tapLine(i + 1, chaos, outcome))
   if (outcomes.length > 1) console.log(`\n${table(outcomes)}`)
-  mkdirSync("dist/test", { recursive: true })
-  writeFileSync(report, `TAP version 14\n${lines.join("\n")}\n${formatCounts(counts)}`)
+  mkdirSync(dirname(values.report), { recursive: true })
+  writeFileSync(values.report, `TAP version 14\n${lines.join("\n")}\n${formatCounts(counts)}`)
   if (counts.fail > 0) process.exitCode = 1
 }
