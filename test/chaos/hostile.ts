@@ -14,7 +14,7 @@ const memoryMiB = 64
 const honestRatio = 2
 const roundMs = 1_500
 const messagesPerRound = 200
-const warmMessages = 1_024
+const warmMessages = 8_192
 const warmAtOnce = 64
 /** Longer than any time-out that must end them, on a machine that is busy. */
 const patienceMs = 20_000
@@ -228,7 +228,11 @@ export const hostile: Chaos = {
         await crowd.prepare(first, messagesPerRound)
         return honest(crowd, roundMs)
       }
-      // A relay that has worked has taken the memory that it works with.
+      let highestMiB = 0
+      const sampling = setInterval(() => {
+        void crowd.relay.memory().then(({ nowMiB }) => (highestMiB = Math.max(highestMiB, nowMiB)))
+      }, sampleMs)
+      // What honest work takes: so long that garbage was collected several times.
       await crowd.prepare(first, warmMessages)
       for (let left = warmMessages; left > 0; left -= warmAtOnce)
         await Promise.all(
@@ -237,10 +241,6 @@ export const hostile: Chaos = {
             if (next !== undefined) await first.submit(crowdRelay, next)
           }),
         )
-      let highestMiB = 0
-      const sampling = setInterval(() => {
-        void crowd.relay.memory().then(({ nowMiB }) => (highestMiB = Math.max(highestMiB, nowMiB)))
-      }, sampleMs)
       const quietMs = [await quiet(), await quiet()]
       const idleMiB = highestMiB
       const attackedMs: (readonly number[])[] = []
