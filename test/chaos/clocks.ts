@@ -78,7 +78,7 @@ export const clocks: Chaos = {
   name: "clocks",
   says: "a running node's or relay's clock jumps by up to 400 days, drifts, steps: 0 lost, 0 expired, more than 5 min off said within 60 s",
   unit: "jumps",
-  sizes: { brief: 4, ci: 12, long: 100 },
+  sizes: { brief: 2, ci: 12, long: 100 },
   unavailable: movedClockUnavailable,
   async run({ count, seed, say }) {
     const lab = await ProcessLab.init("--members", "FR,JP,BR", "--relays", "2")

@@ -241,6 +241,9 @@ function relayRequest(crowd: Crowd, sample: Uint8Array, random: Prng): Asked {
   }
 }
 
+/** A session that is signed out would end the run; a stream has no end of its own. */
+const passedBy = ["/v1/sessions", "/v1/inbox/stream"]
+
 type Route = { readonly method: string; readonly path: string }
 const words = [
   "0".repeat(32),
@@ -302,8 +305,7 @@ async function routesOf(url: URL): Promise<readonly Route[]> {
     readonly paths: Readonly<Record<string, object>>
   }
   return Object.entries(answer.paths).flatMap(([path, methods]) =>
-    // A session that is signed out would end the run.
-    Object.keys(methods).flatMap((method) => (path === "/v1/sessions" ? [] : [{ method, path }])),
+    Object.keys(methods).flatMap((method) => (passedBy.includes(path) ? [] : [{ method, path }])),
   )
 }
 

@@ -120,7 +120,8 @@ export const partitions: Chaos = {
   name: "partitions",
   says: "splits, one-way cuts, flaps of 20-500 ms, rings, resets, cables out, loss: all delivered at most 10 s after healing",
   unit: "episodes",
-  sizes: { brief: 3, ci: 10, long: 300 },
+  sizes: { brief: 2, ci: 10, long: 300 },
+  measures: true,
   unavailable: namespacesUnavailable,
   async run({ count, seed, say }) {
     const lab = await ProcessLab.init("--members", "FR,JP,BR", "--relays", "2", "--containers")

@@ -35,11 +35,11 @@ async function knows(lab: Lab, member: string, wanted: Heads): Promise<boolean> 
   return [...wanted].every(([origin, entries]) => (known.get(origin) ?? 0) >= entries)
 }
 
-/** Milliseconds until every node knows what has just been published. */
-async function effectiveAfter(lab: Lab, begin: number): Promise<number> {
+/** Milliseconds until these nodes know what has just been published. */
+async function effectiveAfter(lab: Lab, begin: number, who = members): Promise<number> {
   const wanted = await publishedHeads(lab)
   await Promise.all(
-    members.map(async (member) => {
+    who.map(async (member) => {
       while (!(await knows(lab, member, wanted))) await pause(lookMs)
     }),
   )
@@ -69,12 +69,13 @@ const ofOfficer: Revocation = async (lab, round) => {
   return { ms, held: (await send(lab, subject, "JP", officer)) === "officer-revoked" }
 }
 
-/** The next incarnation ends the key before it. */
+/** The next incarnation ends the key before it: who still goes by that one is let in nowhere. */
 const ofNodeKey: Revocation = async (lab) => {
   const place = ["--node", lab.nodeDir(subject), "--root", rootOf(lab)]
   const begin = performance.now()
   const [anew] = await chappeJson(["keys", "new-incarnation", ...place])
-  const ms = await effectiveAfter(lab, begin)
+  const others = members.filter((member) => member !== subject)
+  const ms = await effectiveAfter(lab, begin, others)
   await lab.kill(subject)
   const status = await lab.api(subject, "operator").call("GET", "/v1/status")
   const { incarnation } = status["keys"] as Json
@@ -127,6 +128,7 @@ export const revocation: Chaos = {
   says: "officers, node keys and members revoked: known at every node within 60 s, and refused",
   unit: "revocations",
   sizes: { brief: 3, ci: 6, long: 50 },
+  measures: true,
   unavailable: availableEverywhere,
   async run({ count, say }) {
     const lab = await Lab.init("--members", "FR,JP,BR", "--relays", "2")

@@ -3,7 +3,7 @@
 // when one fails. With jobs, so many kinds run side by side, each in a process of its own; what measures the
 // machine runs alone, afterwards.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname } from "node:path"
 import { argv, execArgv, execPath } from "node:process"
 import { parseArgs } from "node:util"
@@ -14,6 +14,9 @@ import type { Chaos, ChaosResult } from "./chaos.ts"
 
 type Outcome = { readonly line: string; readonly state: State; readonly seconds: string }
 type State = "pass" | "fail" | "skipped"
+
+/** A kind that hangs beside others fails, and they still have their time. */
+const hungMs = 480_000
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -64,9 +67,12 @@ async function outcomeApart(chaos: Chaos): Promise<Outcome> {
   const size = values.brief ? ["--brief"] : values.long ? ["--long"] : []
   const count = values.count === undefined ? [] : ["--count", values.count]
   const words = [chaos.name, ...size, ...count, "--seed", values.seed, "--report", report]
-  const { stdout, stderr } = await execute(execPath, [...execArgv, argv[1] ?? "", ...words])
+  rmSync(report, { force: true })
+  const command = [...execArgv, argv[1] ?? "", ...words]
+  const { stdout, stderr } = await execute(execPath, command, { timeout: hungMs })
   process.stdout.write(stdout)
   process.stderr.write(stderr)
+  if (!existsSync(report)) return { line: "(it did not end)", state: "fail", seconds: "-" }
   const told = readFileSync(report, "utf8")
   const { word, line = "" } = /^(?<word>ok|not ok) 1 - \S+ (?<line>.*)$/mu.exec(told)?.groups ?? {}
   const seconds = /(?<seconds>[\d.]+) s\)$/u.exec(line)?.groups?.["seconds"] ?? "-"
@@ -74,15 +80,16 @@ async function outcomeApart(chaos: Chaos): Promise<Outcome> {
   return { line, state, seconds }
 }
 
-/** In the order of `kinds`, `jobs` at a time. */
-async function sideBySide(kinds: readonly Chaos[], jobs: number): Promise<readonly Outcome[]> {
-  const outcomes: Outcome[] = []
-  const waiting = [...kinds.entries()]
+/** In the order in which they end, `jobs` at a time. */
+async function sideBySide(
+  kinds: readonly Chaos[],
+  jobs: number,
+): Promise<readonly (readonly [Chaos, Outcome])[]> {
+  const outcomes: (readonly [Chaos, Outcome])[] = []
+  const waiting = [...kinds]
   const work = async (): Promise<void> => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const [i, chaos] = next
-      outcomes[i] = await outcomeApart(chaos)
-    }
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+      outcomes.push([next, await outcomeApart(next)])
   }
   await Promise.all(Array.from({ length: jobs }, work))
   return outcomes
@@ -90,20 +97,19 @@ async function sideBySide(kinds: readonly Chaos[], jobs: number): Promise<readon
 
 async function runAll(): Promise<readonly (readonly [Chaos, Outcome])[]> {
   const jobs = Number(values.jobs)
-  const apart = jobs > 1 ? chosen.filter(({ measures }) => measures !== true) : []
-  const outcomes = new Map<Chaos, Outcome>()
-  const found = await sideBySide(apart, jobs)
-  for (const [i, chaos] of apart.entries()) {
-    const outcome = found[i]
-    if (outcome !== undefined) outcomes.set(chaos, outcome)
+  const outcomes: (readonly [Chaos, Outcome])[] = []
+  if (jobs > 1) {
+    const beside = chosen.filter(({ measures }) => measures !== true)
+    const alone = chosen.filter(({ measures }) => measures === true)
+    outcomes.push(...(await sideBySide(beside, jobs)), ...(await sideBySide(alone, 1)))
+    return outcomes
   }
-  for (const chaos of chosen)
-    if (!outcomes.has(chaos)) {
-      const outcome = await outcomeOf(chaos)
-      console.log(tapLine(1, chaos, outcome))
-      outcomes.set(chaos, outcome)
-    }
-  return [...outcomes]
+  for (const chaos of chosen) {
+    const outcome = await outcomeOf(chaos)
+    console.log(tapLine(outcomes.length + 1, chaos, outcome))
+    outcomes.push([chaos, outcome])
+  }
+  return outcomes
 }
 
 function tapLine(number: number, { name }: Chaos, { state, line }: Outcome): string {

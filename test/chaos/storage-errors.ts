@@ -63,7 +63,7 @@ export const storageErrors: Chaos = {
   name: "storage-errors",
   says: "EIO or ENOSPC at one of the first 200 sync and write calls of a node or relay: it says so and ends, 0 acknowledged lost",
   unit: "trials",
-  sizes: { brief: 4, ci: 200, long: 1_200 },
+  sizes: { brief: 2, ci: 200, long: 1_200 },
   unavailable,
   async run({ count, seed, say }) {
     const random = prng(seed)

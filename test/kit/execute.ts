@@ -14,7 +14,8 @@ const outputBytesMax = 64 * 1024 * 1024
 export function execute(
   program: string,
   args: readonly string[],
-  options: { readonly cwd?: string } = {},
+  /** `timeout`: ms, then it is killed. */
+  options: { readonly cwd?: string; readonly timeout?: number } = {},
 ): Promise<Output> {
   return new Promise((resolve) => {
     const all = { ...options, maxBuffer: outputBytesMax }
