@@ -67,6 +67,8 @@ describe("a power cut", () => {
 
     const second = await stage.start("hub1", machine.boot(new MemoryDisk()))
     const jp = await stage.node(world, "JP", second)
+    // All who may know more of its logs are there: it goes on at once.
+    await stage.node(world, "HQ", second)
     await fr.connect("hub1", second.linksPort)
     // The sender does not know about the rest, and sends everything again.
     for (const submission of sent) await fr.submit("hub1", submission)
