@@ -40,7 +40,7 @@ const long = "x".repeat(200_000)
 const patience = { timeout: 60_000, interval: 200 }
 
 test(
-  "a relay that was full is small again when its mail has expired, and smaller after 90 days",
+  "a relay that was full is small again when its mail has expired",
   { timeout: 150_000 },
   async () => {
     const world = await stage.world(["hub1"])
@@ -68,11 +68,7 @@ test(
     ahead = 2 * day
     await expect.poll(() => bytesIn(bodies), patience).toBeLessThanOrEqual(segmentBytes)
     // Ids, tombstones and receipts are still there.
-    const held = await bytesIn(records, /\.(?:ldb|log)$/u)
-    expect(held).toBeGreaterThan(count * 1_000)
-
-    ahead = 93 * day
-    await expect.poll(() => bytesIn(records, /\.(?:ldb|log)$/u), patience).toBeLessThan(held / 2)
+    expect(await bytesIn(records, /\.(?:ldb|log)$/u)).toBeGreaterThan(count * 1_000)
   },
 )
 
